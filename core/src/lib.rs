@@ -1,0 +1,28 @@
+//! The sans-IO core of skytether.
+#![no_std]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable,
+        reason = "tests fail by panicking"
+    )
+)]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod backoff;
+pub mod cloud;
+pub mod io;
+pub mod limits;
+pub mod link;
+pub mod message;
+pub mod mqtt;
+pub mod rng;
+pub mod secret;
+pub mod time;

@@ -1,0 +1,44 @@
+//! Every bound of a connection, with its default: what the core may ever hold.
+
+/// The bounds of one device. Memory is at most `packet_in + transmit + reply + queued_bytes` plus a few hundred bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a user writes `Limits { packet_in: …, ..Limits::default() }`")]
+pub struct Limits {
+    /// Largest packet that is accepted from the peer, in bytes, fixed header included. Default 128 KiB.
+    pub packet_in: usize,
+    /// Largest packet that is sent, in bytes. Default 128 KiB.
+    pub packet_out: usize,
+    /// Acknowledgements and other control bytes that may wait for the pipe; above it no more is read. Default 4 KiB.
+    pub control: usize,
+    /// QoS 1 and 2 messages that may be unacknowledged at once. Default 20.
+    pub inflight: u16,
+    /// Application messages that may be held, in flight and queued together. Default 1000.
+    pub queued: usize,
+    /// Bytes of those messages, as encoded. Default 256 KiB.
+    pub queued_bytes: usize,
+    /// Messages of the set-up and reply lanes that may be held, each. Default 16.
+    pub reserve: usize,
+    /// Bytes of those messages, each lane. Default 32 KiB.
+    pub reserve_bytes: usize,
+    /// Unanswered SUBSCRIBE and UNSUBSCRIBE requests. Default 32.
+    pub requests: usize,
+    /// QoS 2 messages received whose PUBREL has not come. Default 256; one more closes the connection.
+    pub received: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            packet_in: 128 * 1024,
+            packet_out: 128 * 1024,
+            control: 4 * 1024,
+            inflight: 20,
+            queued: 1000,
+            queued_bytes: 256 * 1024,
+            reserve: 16,
+            reserve_bytes: 32 * 1024,
+            requests: 32,
+            received: 256,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! MQTT on its own: topics, the codec, and the client session that is a link.

@@ -1,0 +1,19 @@
+//! The clouds' own side, on this machine: what a device of skytether can be tried against without any account.
+//!
+//! [`broker`] is the server side of MQTT as a pure state machine: bytes of many clients in, bytes out, time told
+//! by the caller. A [`broker::policy::Policy`] makes a cloud of it: who may connect, what may be said where, and what
+//! the cloud answers.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::unreachable,
+        reason = "tests fail by panicking"
+    )
+)]
+
+pub mod broker;

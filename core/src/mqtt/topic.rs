@@ -1,0 +1,159 @@
+//! Which topic names and filters are valid, and which name does a filter match (MQTT 3.1.1, 4.7)?
+
+/// Longest topic name or filter, in bytes of UTF-8 (4.7.3-3).
+pub const MAX_LEN: usize = 65_535;
+
+pub(crate) const EMPTY: &str = "topic is empty (4.7.3-1)";
+pub(crate) const NUL: &str = "topic holds U+0000 (4.7.3-2)";
+pub(crate) const TOO_LONG: &str = "topic is longer than 65535 bytes (4.7.3-3)";
+pub(crate) const WILDCARD: &str = "topic name holds a wildcard (4.7.1-1)";
+
+/// Checks a topic name, the thing that a message is published to: 1 to 65,535 bytes, no `+`, `#` or U+0000.
+///
+/// # Errors
+/// Names the rule that is broken.
+#[inline]
+pub fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err(EMPTY);
+    }
+    check_pieces(&[name]).map(|_len| ())
+}
+
+/// Checks a topic name that is given in pieces, and says how long the whole is.
+#[inline]
+pub(crate) fn check_pieces(pieces: &[&str]) -> Result<u16, &'static str> {
+    let mut len = 0_usize;
+    for piece in pieces {
+        len = len.checked_add(piece.len()).ok_or(TOO_LONG)?;
+        if is_special(piece.as_bytes()) {
+            return Err(name_flaw(piece.as_bytes()));
+        }
+    }
+    match u16::try_from(len) {
+        Ok(0) => Err(EMPTY),
+        Ok(len) => Ok(len),
+        Err(_) => Err(TOO_LONG),
+    }
+}
+
+/// Checks a topic filter, the thing that is subscribed to: 1 to 65,535 bytes, no U+0000; `+` fills its level, `#`
+/// fills the last one.
+///
+/// # Errors
+/// Names the rule that is broken.
+pub fn check_filter(filter: &str) -> Result<(), &'static str> {
+    if filter.is_empty() {
+        return Err(EMPTY);
+    }
+    if filter.len() > MAX_LEN {
+        return Err(TOO_LONG);
+    }
+    if is_special(filter.as_bytes()) { check_levels(filter.as_bytes()) } else { Ok(()) }
+}
+
+/// Whether a message to `topic` goes to a subscription of `filter`; both are taken to be valid.
+///
+/// `+` stands for one level, also an empty one; a last `#` for any number of levels, also none (`a/#` matches `a`).
+/// A filter that begins with a wildcard does not match a topic that begins with `$` (4.7.2-1). Everything else is
+/// compared byte by byte (4.7.3-4). A shared subscription, `$share/{name}/{filter}`, matches as its filter does.
+pub fn matches(filter: &str, topic: &str) -> bool {
+    let mut filter = unshared(filter.as_bytes());
+    let mut topic = topic.as_bytes();
+    if topic.starts_with(b"$") && matches!(filter, [b'+' | b'#', ..]) {
+        return false;
+    }
+    // Each turn takes one level off both.
+    loop {
+        match filter {
+            [b'#'] => return true,
+            [b'+', rest @ ..] if matches!(rest, [] | [b'/', ..]) => {
+                filter = rest;
+                while let [byte, rest @ ..] = topic
+                    && *byte != b'/'
+                {
+                    topic = rest;
+                }
+            }
+            _ => {
+                while let ([wanted, filter_rest @ ..], [byte, topic_rest @ ..]) = (filter, topic)
+                    && wanted == byte
+                    && *byte != b'/'
+                {
+                    (filter, topic) = (filter_rest, topic_rest);
+                }
+            }
+        }
+        match (filter, topic) {
+            ([] | [b'/', b'#'], []) => return true,
+            ([b'/', filter_rest @ ..], [b'/', topic_rest @ ..]) => (filter, topic) = (filter_rest, topic_rest),
+            _ => return false,
+        }
+    }
+}
+
+/// The filter inside a shared subscription, or the filter as it is.
+fn unshared(filter: &[u8]) -> &[u8] {
+    let Some(shared) = filter.strip_prefix(b"$share/") else { return filter };
+    let mut parts = shared.splitn(2, |byte| *byte == b'/');
+    match (parts.next(), parts.next()) {
+        (Some(name), Some(inner)) if !name.is_empty() && !inner.is_empty() => inner,
+        _ => filter,
+    }
+}
+
+/// Whether any byte is 0, `+` or `#`: eight bytes at a time, the last eight overlapping those before.
+#[inline]
+pub(crate) fn is_special(bytes: &[u8]) -> bool {
+    let found = if let Some(last) = bytes.last_chunk::<8>() {
+        let (chunks, _) = bytes.as_chunks::<8>();
+        chunks
+            .iter()
+            .fold(specials(u64::from_le_bytes(*last)), |found, chunk| found | specials(u64::from_le_bytes(*chunk)))
+    } else if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        specials(u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)))
+    } else {
+        return bytes.iter().any(|byte| matches!(byte, 0 | b'+' | b'#'));
+    };
+    found != 0
+}
+
+/// Non-zero exactly if one of the eight bytes is 0, `+` or `#`.
+#[inline]
+fn specials(word: u64) -> u64 {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    // `#` and `+` differ in this one bit.
+    const SAME: u64 = !u64::from_le_bytes([b'#' ^ b'+'; 8]);
+    const HASH: u64 = u64::from_le_bytes([b'#' & b'+'; 8]);
+    let wild = (word & SAME) ^ HASH;
+    // A byte less one borrows into its top bit only if it was 0; bytes that had the bit set before do not count.
+    ((word.wrapping_sub(LOW) & !word) | (wild.wrapping_sub(LOW) & !wild)) & HIGH
+}
+
+/// The rule that a name with a special byte breaks.
+#[cold]
+fn name_flaw(name: &[u8]) -> &'static str {
+    if name.contains(&0) { NUL } else { WILDCARD }
+}
+
+#[cold]
+fn check_levels(filter: &[u8]) -> Result<(), &'static str> {
+    if filter.contains(&0) {
+        return Err(NUL);
+    }
+    let mut ended = false;
+    for level in filter.split(|byte| *byte == b'/') {
+        if ended {
+            return Err("# is not the last level of the topic filter (4.7.1-2)");
+        }
+        match level {
+            b"#" => ended = true,
+            b"+" => {}
+            _ if level.contains(&b'#') => return Err("# shares its level of the topic filter (4.7.1-2)"),
+            _ if level.contains(&b'+') => return Err("+ shares its level of the topic filter (4.7.1-3)"),
+            _ => {}
+        }
+    }
+    Ok(())
+}

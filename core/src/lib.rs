@@ -18,11 +18,13 @@ extern crate std;
 
 pub mod backoff;
 pub mod cloud;
+pub mod device;
 pub mod io;
 pub mod limits;
 pub mod link;
 pub mod message;
 pub mod mqtt;
+pub mod plain;
 pub mod rng;
 pub mod secret;
 pub mod time;

@@ -107,7 +107,8 @@ impl Class {
                 | Refusal::NotAuthorized,
             )
             | Cause::Tls(_)
-            | Cause::Unsupported(_) => Self::Permanent,
+            | Cause::Unsupported(_)
+            | Cause::Storage(_) => Self::Permanent,
         }
     }
 }

@@ -101,6 +101,8 @@ pub enum Cause {
         /// Bytes accepted at most.
         max: usize,
     },
+    /// The stored session cannot be used and is left untouched; the reason is named.
+    Storage(&'static str),
     /// We closed: [`Machine::close`], or a redial that the cloud asked for.
     Asked,
 }
@@ -123,6 +125,7 @@ impl fmt::Display for Cause {
             Self::TooLarge { len, max } => {
                 write!(f, "packet of {len} bytes is over the limit of {max}")
             }
+            Self::Storage(why) => write!(f, "the stored session cannot be used: {why}"),
             Self::Asked => f.write_str("closed on request"),
         }
     }

@@ -22,6 +22,8 @@ pub struct Limits {
     pub reserve_bytes: usize,
     /// Unanswered SUBSCRIBE and UNSUBSCRIBE requests. Default 32.
     pub requests: usize,
+    /// Subscriptions that are remembered and made again on a new session. Default 100.
+    pub subscriptions: usize,
     /// QoS 2 messages received whose PUBREL has not come. Default 256; one more closes the connection.
     pub received: usize,
 }
@@ -38,6 +40,7 @@ impl Default for Limits {
             reserve: 16,
             reserve_bytes: 32 * 1024,
             requests: 32,
+            subscriptions: 100,
             received: 256,
         }
     }

@@ -1,0 +1,298 @@
+//! What may leave when: the three lanes, their window, their rate, and which buffer the pipe is served from.
+
+use super::{
+    ids::Ids,
+    options::{Options, QueuePolicy},
+    outbox::{Outbox, State},
+    pace::Pace,
+};
+use crate::{
+    io::{Failure, Rejected, Tag},
+    link::{Lane, Publish, QoS},
+    mqtt::codec::{Delivery, Outgoing, PacketId},
+    time::Instant,
+};
+
+/// Which lanes are open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Open {
+    pub(super) setup: bool,
+    pub(super) app: bool,
+}
+
+/// The outgoing messages of a session.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    setup: Outbox,
+    reply: Outbox,
+    app: Outbox,
+    pace: Pace,
+}
+
+impl Lanes {
+    pub(super) fn new(options: &Options) -> Self {
+        let pace = Pace::new(options.rate);
+        Self { setup: Outbox::default(), reply: Outbox::default(), app: Outbox::default(), pace }
+    }
+
+    pub(super) fn of(&mut self, lane: Lane) -> &mut Outbox {
+        match lane {
+            Lane::Setup => &mut self.setup,
+            Lane::Reply => &mut self.reply,
+            Lane::App => &mut self.app,
+        }
+    }
+
+    /// The application's lane.
+    pub(super) fn app(&self) -> &Outbox {
+        &self.app
+    }
+
+    /// All lanes, the most urgent first.
+    fn all(&self) -> [&Outbox; 3] {
+        [&self.setup, &self.reply, &self.app]
+    }
+
+    fn all_mut(&mut self) -> [&mut Outbox; 3] {
+        [&mut self.setup, &mut self.reply, &mut self.app]
+    }
+
+    /// Accepts a message, or changes nothing.
+    pub(super) fn push(&mut self, now: Instant, message: &Publish<'_>, options: &Options) -> Result<(), Rejected> {
+        // Any id will do to measure with: the real one is written when the message is released.
+        let delivery = match (message.qos, PacketId::new(1)) {
+            (QoS::AtLeastOnce, Some(id)) => Delivery::AtLeastOnce(id),
+            (QoS::ExactlyOnce, Some(id)) => Delivery::ExactlyOnce(id),
+            (_, _) => Delivery::AtMostOnce,
+        };
+        let Publish { tag, lane, topic, payload, retain, ttl, .. } = *message;
+        let outgoing = Outgoing { topic, payload, delivery, dup: false, retain };
+        let measured = outgoing.measure()?;
+        let limits = &options.limits;
+        if measured.len > limits.packet_out {
+            return Err(Rejected::Invalid("the message is over the limit of a packet"));
+        }
+        let (count, bytes) = match lane {
+            Lane::App => (limits.queued, limits.queued_bytes),
+            Lane::Setup | Lane::Reply => (limits.reserve, limits.reserve_bytes),
+        };
+        if measured.len > bytes {
+            return Err(Rejected::Invalid("the message is over the limit of the queue"));
+        }
+        let outbox = self.of(lane);
+        let free = |outbox: &Outbox| outbox.live() < count && outbox.live_bytes() + measured.len <= bytes;
+        if !free(outbox) {
+            let policy = if lane == Lane::App { options.queue } else { QueuePolicy::RejectNew };
+            make_room(outbox, policy, measured.len, count, bytes)?;
+        }
+        outbox.push(tag, &outgoing, measured, ttl.map(|ttl| now.after(ttl)));
+        Ok(())
+    }
+
+    /// Lets go what window, rate and lane allow; tells whether a packet id was taken on the application's lane. `epoch`
+    /// is what has to be stored before a QoS 1 or 2 message leaves.
+    pub(super) fn release(
+        &mut self,
+        now: Instant,
+        open: Open,
+        window: u16,
+        epoch: u32,
+        ids: &mut Ids,
+        requests: impl Iterator<Item = u16> + Clone,
+    ) -> bool {
+        let mut taken = false;
+        for lane in [Lane::Setup, Lane::Reply, Lane::App] {
+            if !(if lane == Lane::App { open.app } else { open.setup }) {
+                continue;
+            }
+            while let Some(waiting) = self.of(lane).waiting() {
+                if waiting.expires.is_some_and(|expires| expires <= now) {
+                    self.of(lane).expire(now);
+                    continue;
+                }
+                let acknowledged = waiting.qos != QoS::AtMostOnce;
+                if acknowledged && self.of(lane).in_flight() >= window {
+                    break;
+                }
+                if lane == Lane::App && !self.pace.take(now) {
+                    break;
+                }
+                let id = if acknowledged {
+                    let used = self.setup.ids().chain(self.reply.ids()).chain(self.app.ids()).chain(requests.clone());
+                    let Some(id) = ids.take(used) else { break };
+                    Some(id)
+                } else {
+                    None
+                };
+                taken |= lane == Lane::App && id.is_some();
+                self.of(lane).release(id, if lane == Lane::App { epoch } else { 0 });
+            }
+        }
+        taken
+    }
+
+    /// Packet ids in use.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u16> + '_ {
+        self.setup.ids().chain(self.reply.ids()).chain(self.app.ids())
+    }
+
+    /// The lane that the pipe is served from, and whether only the packet under way may be finished.
+    fn source(&self, urgent: bool) -> Option<(usize, bool)> {
+        if let Some(at) = self.all().iter().position(|outbox| outbox.in_packet()) {
+            let more_urgent = self.all().iter().take(at).any(|outbox| !outbox.is_drained());
+            return Some((at, urgent || more_urgent));
+        }
+        if urgent {
+            return None;
+        }
+        self.all().iter().position(|outbox| !outbox.is_drained()).map(|at| (at, false))
+    }
+
+    /// The bytes to hand over next; `urgent`: control packets wait, so only a packet under way may go before them.
+    pub(super) fn transmit(&self, urgent: bool) -> &[u8] {
+        let Some((at, cut)) = self.source(urgent) else { return &[] };
+        self.all().get(at).map_or(&[], |outbox| outbox.transmit(cut))
+    }
+
+    /// Bytes of [`Lanes::transmit`] were handed over; the rest is returned where none of them were ours.
+    pub(super) fn sent(&mut self, now: Instant, len: usize, urgent: bool) -> bool {
+        let Some((at, _)) = self.source(urgent) else { return false };
+        let [setup, reply, app] = self.all_mut();
+        [setup, reply, app].into_iter().nth(at).is_some_and(|outbox| {
+            outbox.sent(now, len);
+            true
+        })
+    }
+
+    /// Whether everything released has been handed over.
+    pub(super) fn is_drained(&self) -> bool {
+        self.all().iter().all(|outbox| outbox.is_drained())
+    }
+
+    /// Messages that are not over, in all lanes.
+    pub(super) fn live(&self) -> usize {
+        self.all().iter().map(|outbox| outbox.live()).sum()
+    }
+
+    /// Bytes that the lanes' buffers hold.
+    pub(super) fn buffered(&self) -> usize {
+        self.all().iter().map(|outbox| outbox.buffered()).sum()
+    }
+
+    /// Takes an acknowledgement in whichever lane waits for it.
+    pub(super) fn acknowledge(&mut self, id: PacketId, from: State, to: State) -> Option<Tag> {
+        self.all_mut().into_iter().rev().find_map(|outbox| outbox.acknowledge(id.get(), from, to))
+    }
+
+    /// Whether a message holds this id.
+    pub(super) fn holds(&mut self, id: PacketId) -> bool {
+        self.all_mut().into_iter().any(|outbox| outbox.holder(id.get()).is_some())
+    }
+
+    /// The connection is gone. Set-up traffic and answers that had not begun to leave are lost with it.
+    pub(super) fn disconnected(&mut self) {
+        for outbox in self.all_mut() {
+            outbox.disconnected();
+        }
+        self.setup.fail_all(Failure::Lost);
+        self.reply.fail(Failure::Lost, |packet| packet.state == State::Queued);
+    }
+
+    /// The server kept the session: what is unacknowledged goes out again; `pubrel` is called for what waits for PUBCOMP.
+    pub(super) fn resume(&mut self, mut pubrel: impl FnMut(u16)) {
+        self.reply.resume(&mut pubrel);
+        self.app.resume(&mut pubrel);
+    }
+
+    /// The server lost the session.
+    pub(super) fn forget_session(&mut self, republish: bool) {
+        self.reply.forget_session(false);
+        self.app.forget_session(republish);
+    }
+
+    /// Everything fails.
+    pub(super) fn fail_all(&mut self, why: Failure) {
+        for outbox in self.all_mut() {
+            outbox.fail_all(why);
+        }
+    }
+
+    /// The next outcome that has not been told.
+    pub(super) fn tell(&mut self) -> Option<(Tag, Result<(), Failure>)> {
+        self.all_mut().into_iter().find_map(Outbox::tell)
+    }
+
+    /// Whether an outcome waits to be told.
+    pub(super) fn has_news(&self) -> bool {
+        self.all().iter().any(|outbox| outbox.has_news())
+    }
+
+    /// Ends what has expired.
+    pub(super) fn expire(&mut self, now: Instant) {
+        for outbox in self.all_mut() {
+            if outbox.soonest().is_some_and(|soonest| soonest <= now) {
+                outbox.expire(now);
+            }
+        }
+    }
+
+    /// When the next message expires.
+    pub(super) fn expiry(&self) -> Option<Instant> {
+        self.all().iter().filter_map(|outbox| outbox.soonest()).min()
+    }
+
+    /// When the rate lets the next application message go, if it is the rate that holds it.
+    pub(super) fn paced(&self, window: u16) -> Option<Instant> {
+        let waiting = self.app.waiting()?;
+        let held_by_window = waiting.qos != QoS::AtMostOnce && self.app.in_flight() >= window;
+        if held_by_window { None } else { self.pace.next() }
+    }
+
+    /// Halves the rate.
+    pub(super) fn slow_down(&mut self, now: Instant) {
+        self.pace.slow_down(now);
+    }
+
+    /// The message that became late by now, marked as noted.
+    pub(super) fn late(&mut self, now: Instant, after: core::time::Duration) -> Option<Tag> {
+        self.all_mut().into_iter().find_map(|outbox| {
+            let packet = outbox.oldest(false).filter(|packet| packet.sent.after(after) <= now)?;
+            packet.late = true;
+            Some(packet.tag)
+        })
+    }
+
+    /// When the oldest unacknowledged message was sent; only those not noted as late, unless asked.
+    pub(super) fn oldest_sent(&self, with_late: bool) -> Option<Instant> {
+        self.all().iter().filter_map(|outbox| outbox.oldest_sent(with_late)).min()
+    }
+}
+
+/// Drops older messages by policy so that `len` more bytes fit; checks first that it will be enough.
+fn make_room(outbox: &mut Outbox, policy: QueuePolicy, len: usize, count: usize, bytes: usize) -> Result<(), Rejected> {
+    let passes: &[bool] = match policy {
+        QueuePolicy::RejectNew => return Err(Rejected::Full),
+        QueuePolicy::DropOldest => &[false],
+        QueuePolicy::DropOldestQos0First => &[true, false],
+    };
+    let enough =
+        |freed: (usize, usize)| outbox.live() - freed.0 < count && (outbox.live_bytes() - freed.1) + len <= bytes;
+    // In the second pass of "QoS 0 first" every QoS 0 message has been counted: start anew with all of them.
+    for only_qos0 in passes {
+        let (mut freed, mut victims) = ((0, 0), 0);
+        while !enough(freed) {
+            let Some((_, size)) = outbox.droppable(*only_qos0, victims) else { break };
+            freed = (freed.0 + 1, freed.1 + size);
+            victims += 1;
+        }
+        if enough(freed) {
+            for _ in 0..victims {
+                if let Some((at, _)) = outbox.droppable(*only_qos0, 0) {
+                    outbox.drop_at(at);
+                }
+            }
+            return Ok(());
+        }
+    }
+    Err(Rejected::Full)
+}

@@ -2,8 +2,9 @@
 //!
 //! [`broker`] is the server side of MQTT as a pure state machine: bytes of many clients in, bytes out, time told
 //! by the caller. A [`broker::policy::Policy`] makes a cloud of it: who may connect, what may be said where, and what
-//! the cloud answers.
+//! the cloud answers. [`rules`] is the rule engine of a cloud.
 #![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
 #![cfg_attr(
     test,
     allow(
@@ -17,3 +18,4 @@
 )]
 
 pub mod broker;
+pub mod rules;

@@ -1,0 +1,308 @@
+//! What the broker tells its owner of what happens: packets in and out, and how connections begin and end.
+
+use super::{ConnId, policy::Denial};
+use core::fmt;
+use skytether_core::{
+    io::Refusal,
+    link::{Connect, QoS, Version},
+    time::Instant,
+};
+use std::collections::VecDeque;
+
+/// Why a connection ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client sent DISCONNECT: the one end without a will.
+    Disconnected,
+    /// The pipe broke, or the client closed it without DISCONNECT.
+    Lost,
+    /// The client was refused, with a code or silently.
+    Denied(Denial),
+    /// The client sent bytes that are no packet; the rule broken is named.
+    Malformed(&'static str),
+    /// The client sent a packet that has no place there; the rule broken is named.
+    Protocol(&'static str),
+    /// The client announced a packet over the limit.
+    TooLarge {
+        /// Bytes announced.
+        len: usize,
+        /// Bytes accepted at most.
+        max: usize,
+    },
+    /// No CONNECT came in time.
+    ConnectTimeout,
+    /// Nothing came for one and a half times the keep alive (3.1.2-24).
+    KeepAlive,
+    /// A newer connection took the client id over (3.1.4-2).
+    TakenOver(ConnId),
+    /// The client asks and asks and does not read the answers.
+    SlowReader,
+    /// Too many QoS 2 messages without PUBREL.
+    TooManyUnreleased,
+    /// The policy closed it, or whoever runs the broker did.
+    Kicked(&'static str),
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected => f.write_str("disconnected"),
+            Self::Lost => f.write_str("connection lost"),
+            Self::Denied(Denial::Code(refusal, why)) => write!(f, "refused: {refusal}: {why}"),
+            Self::Denied(Denial::Silent(why)) => write!(f, "refused without a word: {why}"),
+            Self::Malformed(why) => write!(f, "malformed packet: {why}"),
+            Self::Protocol(why) => write!(f, "protocol error: {why}"),
+            Self::TooLarge { len, max } => write!(f, "packet of {len} bytes is over the limit of {max}"),
+            Self::ConnectTimeout => f.write_str("no CONNECT in time"),
+            Self::KeepAlive => f.write_str("nothing heard for one and a half times the keep alive"),
+            Self::TakenOver(by) => write!(f, "taken over by connection {by}"),
+            Self::SlowReader => f.write_str("the client does not read its answers"),
+            Self::TooManyUnreleased => f.write_str("too many QoS 2 messages without PUBREL"),
+            Self::Kicked(why) => write!(f, "closed by the broker: {why}"),
+        }
+    }
+}
+
+/// Which way a packet went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "there are two ways")]
+pub enum Way {
+    /// From the client.
+    In,
+    /// To the client.
+    Out,
+}
+
+/// A packet in words, without payloads and secrets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, clippy::exhaustive_structs, reason = "the fourteen packets of MQTT 3.1.1")]
+pub enum Summary {
+    /// CONNECT. The password prints as `***`.
+    Connect(Box<Connect>),
+    /// CONNACK.
+    ConnAck {
+        /// Whether the session was there before.
+        session_present: bool,
+        /// The refusal; `None` is code 0.
+        refusal: Option<Refusal>,
+    },
+    /// PUBLISH.
+    Publish {
+        /// Whether it is sent again.
+        dup: bool,
+        /// Quality of service.
+        qos: QoS,
+        /// Retain flag.
+        retain: bool,
+        /// Packet id; none at QoS 0.
+        id: Option<u16>,
+        /// Topic name.
+        topic: String,
+        /// Payload length in bytes.
+        len: usize,
+    },
+    /// PUBACK with its packet id.
+    PubAck(u16),
+    /// PUBREC with its packet id.
+    PubRec(u16),
+    /// PUBREL with its packet id.
+    PubRel(u16),
+    /// PUBCOMP with its packet id.
+    PubComp(u16),
+    /// SUBSCRIBE.
+    Subscribe {
+        /// Packet id.
+        id: u16,
+        /// Filters, each with the QoS asked for.
+        filters: Vec<(String, QoS)>,
+    },
+    /// SUBACK.
+    SubAck {
+        /// Packet id.
+        id: u16,
+        /// The QoS granted for each filter; `None` is the failure code 0x80.
+        granted: Vec<Option<QoS>>,
+    },
+    /// UNSUBSCRIBE.
+    Unsubscribe {
+        /// Packet id.
+        id: u16,
+        /// Filters.
+        filters: Vec<String>,
+    },
+    /// UNSUBACK with its packet id.
+    UnsubAck(u16),
+    /// PINGREQ.
+    PingReq,
+    /// PINGRESP.
+    PingResp,
+    /// DISCONNECT.
+    Disconnect,
+    /// A packet that only a server sends.
+    Foreign(&'static str),
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(connect) => write_connect(f, connect),
+            Self::ConnAck { session_present, refusal } => {
+                let code = refusal.map_or(0, Refusal::code);
+                write!(f, "CONNACK session present {}, code {code}", u8::from(*session_present))
+            }
+            Self::Publish { dup, qos, retain, id, topic, len } => {
+                write!(f, "PUBLISH d{} q{} r{}", u8::from(*dup), qos.level(), u8::from(*retain))?;
+                if let Some(id) = id {
+                    write!(f, " id {id}")?;
+                }
+                write!(f, " topic {topic:?}, {len} bytes")
+            }
+            Self::PubAck(id) => write!(f, "PUBACK id {id}"),
+            Self::PubRec(id) => write!(f, "PUBREC id {id}"),
+            Self::PubRel(id) => write!(f, "PUBREL id {id}"),
+            Self::PubComp(id) => write!(f, "PUBCOMP id {id}"),
+            Self::Subscribe { id, filters } => {
+                write!(f, "SUBSCRIBE d0 id {id}")?;
+                filters.iter().try_for_each(|(filter, qos)| write!(f, " {filter:?} q{}", qos.level()))
+            }
+            Self::SubAck { id, granted } => {
+                write!(f, "SUBACK id {id}")?;
+                granted.iter().try_for_each(|granted| match granted {
+                    Some(qos) => write!(f, " q{}", qos.level()),
+                    None => f.write_str(" refused"),
+                })
+            }
+            Self::Unsubscribe { id, filters } => {
+                write!(f, "UNSUBSCRIBE d0 id {id}")?;
+                filters.iter().try_for_each(|filter| write!(f, " {filter:?}"))
+            }
+            Self::UnsubAck(id) => write!(f, "UNSUBACK id {id}"),
+            Self::PingReq => f.write_str("PINGREQ"),
+            Self::PingResp => f.write_str("PINGRESP"),
+            Self::Disconnect => f.write_str("DISCONNECT"),
+            Self::Foreign(name) => f.write_str(name),
+        }
+    }
+}
+
+/// CONNECT: user name, password, will (retain, QoS, flag), clean session, keep alive, client id.
+fn write_connect(f: &mut fmt::Formatter<'_>, connect: &Connect) -> fmt::Result {
+    let version = match connect.version {
+        Version::V3_1 => "3.1",
+        Version::V3_1_1 => "3.1.1",
+    };
+    let (will_retain, will_qos) = connect.will.as_ref().map_or((false, QoS::AtMostOnce), |w| (w.retain, w.qos));
+    write!(
+        f,
+        "CONNECT {version} u{} p{} wr{} wq{} wf{} c{} k{} client id {:?}",
+        u8::from(connect.user_name.is_some()),
+        u8::from(connect.password.is_some()),
+        u8::from(will_retain),
+        will_qos.level(),
+        u8::from(connect.will.is_some()),
+        u8::from(connect.clean_session),
+        connect.keep_alive,
+        connect.client_id,
+    )?;
+    match &connect.user_name {
+        Some(name) => write!(f, " user name {name:?}"),
+        None => Ok(()),
+    }
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Happening {
+    /// A connection was opened, from this address if it is known.
+    Opened(Option<String>),
+    /// A packet went over it.
+    Packet(Way, Summary),
+    /// It ended.
+    Closed(CloseReason),
+    /// A message for this client was dropped.
+    Dropped {
+        /// Topic name.
+        topic: String,
+        /// Why: a queue is full, a publish is not permitted…
+        why: &'static str,
+    },
+    /// The trace was not read in time: this many of the oldest entries are gone.
+    Missed(u64),
+}
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "a record that tests compare")]
+pub struct Trace {
+    /// When.
+    pub at: Instant,
+    /// On which connection; `None`: on none, such as a message for a client that is away.
+    pub conn: Option<ConnId>,
+    /// The client id, once it is known.
+    pub client: Option<String>,
+    /// What.
+    pub what: Happening,
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(conn) = self.conn {
+            write!(f, "[{conn}] ")?;
+        }
+        if let Some(client) = &self.client {
+            write!(f, "{client}: ")?;
+        }
+        match &self.what {
+            Happening::Opened(Some(address)) => write!(f, "opened from {address}"),
+            Happening::Opened(None) => f.write_str("opened"),
+            Happening::Packet(Way::In, packet) => write!(f, "<- {packet}"),
+            Happening::Packet(Way::Out, packet) => write!(f, "-> {packet}"),
+            Happening::Closed(reason) => write!(f, "closed: {reason}"),
+            Happening::Dropped { topic, why } => write!(f, "message on {topic:?} dropped: {why}"),
+            Happening::Missed(count) => write!(f, "{count} trace entries missed"),
+        }
+    }
+}
+
+/// The last traces, at most so many.
+#[derive(Debug)]
+pub(super) struct Journal {
+    entries: VecDeque<Trace>,
+    capacity: usize,
+    missed: u64,
+    last: Instant,
+}
+
+impl Journal {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { entries: VecDeque::new(), capacity, missed: 0, last: Instant::ZERO }
+    }
+
+    /// Whether anyone wants to know: spares the making of entries.
+    pub(super) fn listens(&self) -> bool {
+        self.capacity > 0
+    }
+
+    pub(super) fn add(&mut self, entry: Trace) {
+        if !self.listens() {
+            return;
+        }
+        if self.entries.len() >= self.capacity {
+            self.entries.pop_front();
+            self.missed = self.missed.saturating_add(1);
+        }
+        self.last = entry.at;
+        self.entries.push_back(entry);
+    }
+
+    /// The oldest entry; first of all, how many before it were lost.
+    pub(super) fn take(&mut self) -> Option<Trace> {
+        if self.missed > 0 {
+            let what = Happening::Missed(core::mem::take(&mut self.missed));
+            return Some(Trace { at: self.last, conn: None, client: None, what });
+        }
+        self.entries.pop_front()
+    }
+}

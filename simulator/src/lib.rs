@@ -1,6 +1,6 @@
 //! The clouds' own side, on this machine: what a device of skytether can be tried against without any account.
 //!
-//! [`broker`] is the server side of MQTT as a pure state machine: bytes of many clients in, bytes out, time told
+//! [`broker::Broker`] is the server side of MQTT as a pure state machine: bytes of many clients in, bytes out, time told
 //! by the caller. A [`broker::policy::Policy`] makes a cloud of it: who may connect, what may be said where, and what
 //! the cloud answers. [`rules`] is the rule engine of a cloud.
 #![forbid(unsafe_code)]

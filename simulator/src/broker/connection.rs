@@ -1,10 +1,6 @@
 //! What the broker holds of one connection: its bytes on the way in and out, and how far it has come.
 
-use super::{
-    Config,
-    policy::Peer,
-    trace::CloseReason,
-};
+use super::{Config, policy::Peer, trace::CloseReason};
 use core::time::Duration;
 use skytether_core::{link::Will, time::Instant};
 use std::sync::Arc;

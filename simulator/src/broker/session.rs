@@ -111,6 +111,11 @@ impl Session {
         self.replay = spacing.filter(|_| left > 0).map(|spacing| Replay { left, next: now, spacing });
     }
 
+    /// Whether nobody came back to it in time.
+    pub(super) fn is_expired(&self, now: Instant, expiry: Option<Duration>) -> bool {
+        self.away.zip(expiry).is_some_and(|(away, expiry)| away.after(expiry) <= now)
+    }
+
     /// It has no connection any more.
     pub(super) fn detach(&mut self, now: Instant) {
         self.conn = None;
@@ -140,7 +145,8 @@ impl Session {
             return Err("too many bytes wait for the client");
         }
         self.weight = weight;
-        if waiting.qos == QoS::AtMostOnce { self.quick.push_back(waiting) } else { self.queue.push_back(waiting) }
+        let queue = if waiting.qos == QoS::AtMostOnce { &mut self.quick } else { &mut self.queue };
+        queue.push_back(waiting);
         Ok(())
     }
 

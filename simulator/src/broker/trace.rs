@@ -139,8 +139,6 @@ pub enum Summary {
     PingResp,
     /// DISCONNECT.
     Disconnect,
-    /// A packet that only a server sends.
-    Foreign(&'static str),
 }
 
 impl fmt::Display for Summary {
@@ -181,7 +179,6 @@ impl fmt::Display for Summary {
             Self::PingReq => f.write_str("PINGREQ"),
             Self::PingResp => f.write_str("PINGRESP"),
             Self::Disconnect => f.write_str("DISCONNECT"),
-            Self::Foreign(name) => f.write_str(name),
         }
     }
 }
@@ -271,13 +268,15 @@ impl fmt::Display for Trace {
 pub(super) struct Journal {
     entries: VecDeque<Trace>,
     capacity: usize,
+    weight: usize,
+    heaviest: usize,
     missed: u64,
     last: Instant,
 }
 
 impl Journal {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), capacity, missed: 0, last: Instant::ZERO }
+    pub(super) fn new(capacity: usize, heaviest: usize) -> Self {
+        Self { entries: VecDeque::new(), capacity, weight: 0, heaviest, missed: 0, last: Instant::ZERO }
     }
 
     /// Whether anyone wants to know: spares the making of entries.
@@ -286,15 +285,15 @@ impl Journal {
     }
 
     pub(super) fn add(&mut self, entry: Trace) {
-        if !self.listens() {
-            return;
-        }
-        if self.entries.len() >= self.capacity {
-            self.entries.pop_front();
+        self.last = entry.at;
+        self.weight = self.weight.saturating_add(weigh(&entry));
+        self.entries.push_back(entry);
+        while self.entries.len() > self.capacity || self.weight > self.heaviest {
+            if self.pop().is_none() {
+                break;
+            }
             self.missed = self.missed.saturating_add(1);
         }
-        self.last = entry.at;
-        self.entries.push_back(entry);
     }
 
     /// The oldest entry; first of all, how many before it were lost.
@@ -303,6 +302,34 @@ impl Journal {
             let what = Happening::Missed(core::mem::take(&mut self.missed));
             return Some(Trace { at: self.last, conn: None, client: None, what });
         }
-        self.entries.pop_front()
+        self.pop()
     }
+
+    fn pop(&mut self) -> Option<Trace> {
+        let entry = self.entries.pop_front()?;
+        self.weight = self.weight.saturating_sub(weigh(&entry));
+        Some(entry)
+    }
+}
+
+/// Bytes that an entry takes, about.
+fn weigh(entry: &Trace) -> usize {
+    let text = match &entry.what {
+        Happening::Packet(_, Summary::Connect(connect)) => {
+            let will = connect.will.as_ref().map_or(0, |will| will.topic.len() + will.payload.len());
+            let password = connect.password.as_ref().map_or(0, |password| password.expose().len());
+            connect.client_id.len() + connect.user_name.as_ref().map_or(0, String::len) + password + will + 256
+        }
+        Happening::Packet(_, Summary::Publish { topic, .. }) | Happening::Dropped { topic, .. } => topic.len(),
+        Happening::Packet(_, Summary::Subscribe { filters, .. }) => {
+            filters.iter().map(|(filter, _)| filter.len() + 64).sum()
+        }
+        Happening::Packet(_, Summary::Unsubscribe { filters, .. }) => {
+            filters.iter().map(|filter| filter.len() + 64).sum()
+        }
+        Happening::Packet(_, Summary::SubAck { granted, .. }) => granted.len(),
+        Happening::Opened(_) | Happening::Packet(..) | Happening::Closed(_) | Happening::Missed(_) => 0,
+    };
+    let client = entry.client.as_ref().map_or(0, String::len);
+    text.saturating_add(client).saturating_add(256)
 }

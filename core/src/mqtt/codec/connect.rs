@@ -30,7 +30,8 @@ const RESERVED: u8 = 0x01;
 pub struct Connect<'a> {
     /// Version of the protocol.
     pub version: Version,
-    /// Client id; empty only with a clean session (3.1.3-8), 1 to 23 characters in MQTT 3.1.
+    /// Client id; empty only with a clean session (3.1.3-8), never in MQTT 3.1. Over 23 characters there too: a server
+    /// may take them, and clouds whose ids are longer do.
     pub client_id: &'a str,
     /// User name; may be empty.
     pub user_name: Option<&'a str>,
@@ -99,6 +100,9 @@ impl ConnAck {
 pub fn connect_append(out: &mut Vec<u8>, connect: &link::Connect) -> Result<(), EncodeError> {
     check_client_id(connect.version, &connect.client_id, connect.clean_session)
         .map_err(|(_, why)| EncodeError::Invalid(why))?;
+    if connect.version == Version::V3_1 && connect.client_id.chars().nth(CLIENT_ID_3_1).is_some() {
+        return Err(EncodeError::Invalid("client id is over 23 characters (MQTT 3.1, 3.1)"));
+    }
     let name: &[u8] = match connect.version {
         Version::V3_1 => b"\0\x06MQIsdp\x03",
         Version::V3_1_1 => b"\0\x04MQTT\x04",
@@ -151,9 +155,7 @@ fn text_len(text: &str, why: &'static str) -> Result<usize, EncodeError> {
 
 fn check_client_id(version: Version, id: &str, clean_session: bool) -> Result<(), (Refusal, &'static str)> {
     let why = match version {
-        Version::V3_1 if id.is_empty() || id.chars().nth(CLIENT_ID_3_1).is_some() => {
-            "client id is not 1 to 23 characters long (MQTT 3.1, 3.1)"
-        }
+        Version::V3_1 if id.is_empty() => "empty client id (MQTT 3.1, 3.1)",
         Version::V3_1_1 if id.is_empty() && !clean_session => "empty client id without clean session (3.1.3-8)",
         Version::V3_1 | Version::V3_1_1 => return Ok(()),
     };

@@ -18,4 +18,5 @@
 )]
 
 pub mod broker;
+pub mod home;
 pub mod rules;

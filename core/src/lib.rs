@@ -16,10 +16,14 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "tencent")]
+mod auth;
 pub mod backoff;
 pub mod cloud;
 pub mod device;
 pub mod io;
+#[cfg(feature = "tencent")]
+mod json;
 pub mod limits;
 pub mod link;
 pub mod message;
@@ -27,4 +31,6 @@ pub mod mqtt;
 pub mod plain;
 pub mod rng;
 pub mod secret;
+#[cfg(feature = "tencent")]
+pub mod tencent;
 pub mod time;

@@ -20,3 +20,5 @@
 pub mod broker;
 pub mod home;
 pub mod rules;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,274 @@
+//! What the task does that owns the broker: pipes' reports in, bytes out, time.
+
+use super::{
+    Config,
+    handle::Handle,
+    pipe::{AnyStream, Pipe},
+};
+use crate::broker::{
+    Broker, ConnId,
+    policy::{Peer, Policy, Transport},
+    trace::Trace,
+};
+use core::{future::pending, net::SocketAddr, time::Duration};
+use skytether_core::time::{Instant, UnixMillis};
+use std::{collections::BTreeMap, io, time::SystemTime};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{broadcast, mpsc, oneshot},
+    task::JoinSet,
+    time::{Instant as Clock, sleep, sleep_until, timeout},
+};
+
+/// Most bytes given to a writer at once.
+const CHUNK: usize = 64 * 1024;
+
+/// How long a connection that is to be closed may take to write what is left.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What the tasks of a connection tell.
+#[derive(Debug)]
+pub(super) enum Report {
+    Bytes(ConnId, Vec<u8>),
+    Wrote(ConnId),
+    Gone(ConnId),
+    /// The time for closing it is over.
+    Overdue(ConnId),
+}
+
+/// A call with the broker and its time.
+pub(super) type Act<P> = Box<dyn FnOnce(&mut Broker<P>, Instant) + Send>;
+
+/// What a [`Handle`] asks.
+pub(super) enum Command<P: Policy> {
+    Act(Act<P>),
+    Attach(AnyStream, Peer),
+    Freeze { client_id: String, stop: bool, answer: oneshot::Sender<bool> },
+    Stop,
+}
+
+/// The owner of the broker.
+pub(super) struct Front<P: Policy> {
+    broker: Broker<P>,
+    listener: TcpListener,
+    started: Clock,
+    pipes: BTreeMap<ConnId, Pipe>,
+    next: u64,
+    commands: mpsc::Receiver<Command<P>>,
+    reports: mpsc::Receiver<Report>,
+    report: mpsc::Sender<Report>,
+    traces: broadcast::Sender<Trace>,
+    tasks: JoinSet<()>,
+}
+
+impl<P> Front<P>
+where
+    P: Policy + Send + 'static,
+    P::Identity: Send,
+{
+    pub(super) fn new(policy: P, config: Config, listener: TcpListener) -> (Self, Handle<P>) {
+        let (command, commands) = mpsc::channel(64);
+        let (report, reports) = mpsc::channel(256);
+        let (traces, _) = broadcast::channel(config.traces.max(1));
+        let handle = Handle::new(command, traces.downgrade());
+        let front = Self {
+            broker: Broker::new(policy, config.broker, Instant::ZERO, wall()),
+            listener,
+            started: Clock::now(),
+            pipes: BTreeMap::new(),
+            next: 1,
+            commands,
+            reports,
+            report,
+            traces,
+            tasks: JoinSet::new(),
+        };
+        (front, handle)
+    }
+
+    pub(super) async fn run(mut self) {
+        while self.turn().await {
+            while self.tasks.try_join_next().is_some() {}
+            self.flush();
+            self.tell();
+        }
+        self.finish().await;
+    }
+
+    /// Waits for one thing to happen and hands it to the broker. False: to stop.
+    async fn turn(&mut self) -> bool {
+        let deadline = self.broker.deadline().map(|deadline| self.started + Duration::from_millis(deadline.at.0));
+        let time = async {
+            match deadline {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            accepted = self.listener.accept() => self.accept(accepted).await,
+            Some(report) = self.reports.recv() => self.hear(report),
+            command = self.commands.recv() => match command {
+                None | Some(Command::Stop) => return false,
+                Some(command) => self.obey(command),
+            },
+            () = time => {}
+        }
+        let now = self.now();
+        self.broker.set_wall(now, wall());
+        if self.broker.deadline().is_some_and(|deadline| deadline.at <= now) {
+            self.broker.tick(now);
+        }
+        true
+    }
+
+    async fn accept(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        match accepted {
+            Ok((stream, address)) => {
+                // Without it packets are later, not wrong.
+                let _ = stream.set_nodelay(true);
+                let address = Some(address.to_string());
+                self.attach(Box::new(stream), Peer { transport: Transport::Tcp, address, ..Peer::default() });
+            }
+            // Out of file handles, mostly: the connections that are there go on, and may free some.
+            Err(_) => sleep(Duration::from_millis(10)).await,
+        }
+    }
+
+    fn attach(&mut self, stream: AnyStream, peer: Peer) {
+        let conn = ConnId(self.next);
+        self.next = self.next.wrapping_add(1);
+        let tasks = &mut self.tasks;
+        let pipe = Pipe::new(conn, stream, &self.report, |reader, writer| {
+            tasks.spawn(reader.run());
+            tasks.spawn(writer.run());
+        });
+        self.pipes.insert(conn, pipe);
+        self.broker.connect(self.now(), conn, peer);
+    }
+
+    fn hear(&mut self, report: Report) {
+        let now = self.now();
+        match report {
+            Report::Bytes(conn, bytes) => {
+                self.broker.receive(now, conn, &bytes);
+                if let Some(pipe) = self.pipes.get_mut(&conn) {
+                    pipe.took();
+                    if self.broker.wants_bytes(conn) {
+                        pipe.pay();
+                    }
+                }
+            }
+            Report::Wrote(conn) => {
+                let Some(pipe) = self.pipes.get_mut(&conn) else { return };
+                let len = core::mem::take(&mut pipe.writing);
+                self.broker.sent(now, conn, len);
+                if self.broker.wants_bytes(conn) {
+                    pipe.pay();
+                }
+                self.write(conn);
+            }
+            Report::Gone(conn) | Report::Overdue(conn) => self.drop_pipe(conn),
+        }
+    }
+
+    fn obey(&mut self, command: Command<P>) {
+        match command {
+            Command::Act(act) => {
+                let now = self.now();
+                act(&mut self.broker, now);
+            }
+            Command::Attach(stream, peer) => self.attach(stream, peer),
+            Command::Freeze { client_id, stop, answer } => {
+                let conn = self.broker.connection_of(&client_id);
+                let pipe = conn.and_then(|conn| self.pipes.get_mut(&conn));
+                // Whoever asked may have lost interest.
+                let _ = answer.send(pipe.is_some());
+                if let Some(pipe) = pipe {
+                    pipe.frozen = stop;
+                    pipe.pay();
+                }
+            }
+            Command::Stop => {}
+        }
+    }
+
+    /// Writes and closes where the broker has something to write or to close.
+    fn flush(&mut self) {
+        while let Some(conn) = self.broker.next_ready() {
+            self.write(conn);
+        }
+    }
+
+    fn write(&mut self, conn: ConnId) {
+        let Some(pipe) = self.pipes.get_mut(&conn) else { return };
+        let ending = self.broker.wants_close(conn).is_some();
+        if pipe.writing == 0 {
+            let waiting = self.broker.transmit(conn);
+            let chunk = waiting.get(..CHUNK).unwrap_or(waiting);
+            if chunk.is_empty() {
+                if ending {
+                    self.drop_pipe(conn);
+                }
+                return;
+            }
+            pipe.writing = chunk.len();
+            // The writer has gone: its report is on the way.
+            let _ = pipe.out.try_send(chunk.to_vec());
+        }
+        if ending && !core::mem::replace(&mut pipe.closing, true) {
+            let report = self.report.clone();
+            self.tasks.spawn(async move {
+                sleep(GRACE).await;
+                // An error says that the server has stopped.
+                let _ = report.send(Report::Overdue(conn)).await;
+            });
+        }
+    }
+
+    /// Lets go of a pipe: its tasks finish by themselves.
+    fn drop_pipe(&mut self, conn: ConnId) {
+        if self.pipes.remove(&conn).is_some() {
+            self.broker.closed(self.now(), conn);
+        }
+    }
+
+    /// Passes the trace on.
+    fn tell(&mut self) {
+        while let Some(trace) = self.broker.next_trace() {
+            // An error says that nobody listens.
+            let _ = self.traces.send(trace);
+        }
+    }
+
+    /// Writes what waits, hears nothing more, and ends every task.
+    async fn finish(mut self) {
+        self.flush();
+        let written = async {
+            while self.pipes.values().any(|pipe| pipe.writing > 0) {
+                match self.reports.recv().await {
+                    Some(Report::Bytes(..)) | None => {}
+                    Some(report) => self.hear(report),
+                }
+            }
+        };
+        // Who does not read in this time loses what is left.
+        let _ = timeout(GRACE, written).await;
+        self.tell();
+        self.pipes.clear();
+        drop(self.listener);
+        drop(self.reports);
+        let tasks = &mut self.tasks;
+        let _ = timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
+        self.tasks.shutdown().await;
+    }
+
+    fn now(&self) -> Instant {
+        Instant(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the server is where the real wall time comes in")]
+fn wall() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,146 @@
+//! What reads one connection and what writes it: two tasks that know nothing of MQTT.
+
+use super::front::Report;
+use crate::broker::ConnId;
+use core::time::Duration;
+use std::sync::Arc;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    sync::{Semaphore, mpsc, watch},
+    time::timeout,
+};
+
+/// Anything that carries bytes both ways: TCP, TLS, a WebSocket's payloads, memory.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+/// A stream of any kind.
+pub(super) type AnyStream = Box<dyn Stream>;
+
+/// Bytes read at once. A client cannot ask for more bytes of answers than it sends, so this times the credit stays below
+/// half of what the broker lets acknowledgements pile up.
+const CHUNK: usize = 16 * 1024;
+
+/// Chunks that a reader may be ahead of the broker.
+const CREDIT: usize = 2;
+
+/// How long a closed connection is still read, so that what the client sends meanwhile does not make the system throw
+/// away what it has not read yet.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The owner's end of one connection's tasks.
+#[derive(Debug)]
+pub(super) struct Pipe {
+    /// Goes to the writer; dropped, it makes the writer finish and close.
+    pub(super) out: mpsc::Sender<Vec<u8>>,
+    /// Bytes with the writer, not yet reported as written.
+    pub(super) writing: usize,
+    credit: Arc<Semaphore>,
+    /// Chunks taken for which the reader got no new credit yet.
+    owed: usize,
+    /// Dropped, it makes the reader throw away what still comes, and end.
+    _reading: watch::Sender<()>,
+    /// Whether the reader gets no credit, by order.
+    pub(super) frozen: bool,
+    /// Whether the end is under way and bounded in time.
+    pub(super) closing: bool,
+}
+
+impl Pipe {
+    /// Splits a stream into two tasks, which `spawn` starts.
+    pub(super) fn new<F>(conn: ConnId, stream: AnyStream, reports: &mpsc::Sender<Report>, spawn: F) -> Self
+    where
+        F: FnOnce(Reader, Writer),
+    {
+        let (input, output) = tokio::io::split(stream);
+        let (out, chunks) = mpsc::channel(1);
+        let (reading, ended) = watch::channel(());
+        let credit = Arc::new(Semaphore::new(CREDIT));
+        let reader = Reader { conn, input, reports: reports.clone(), credit: Arc::clone(&credit), ended };
+        let writer = Writer { conn, output, reports: reports.clone(), chunks };
+        spawn(reader, writer);
+        Self { out, writing: 0, credit, owed: 0, _reading: reading, frozen: false, closing: false }
+    }
+
+    /// A chunk of this connection was taken.
+    pub(super) fn took(&mut self) {
+        self.owed = self.owed.saturating_add(1);
+    }
+
+    /// Lets the reader go on.
+    pub(super) fn pay(&mut self) {
+        if !self.frozen {
+            self.credit.add_permits(core::mem::take(&mut self.owed));
+        }
+    }
+}
+
+/// Reads a connection.
+pub(super) struct Reader {
+    conn: ConnId,
+    input: ReadHalf<AnyStream>,
+    reports: mpsc::Sender<Report>,
+    credit: Arc<Semaphore>,
+    ended: watch::Receiver<()>,
+}
+
+impl Reader {
+    pub(super) async fn run(mut self) {
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            tokio::select! {
+                // An error means that the owner has let go of the connection.
+                _ = self.ended.changed() => break,
+                going = Self::read(&self.credit, &mut self.input, &mut buffer) => {
+                    let report = match going {
+                        Some(chunk) => Report::Bytes(self.conn, chunk),
+                        None => Report::Gone(self.conn),
+                    };
+                    let gone = matches!(report, Report::Gone(_));
+                    if self.reports.send(report).await.is_err() || gone {
+                        return;
+                    }
+                }
+            }
+        }
+        let _ = timeout(LINGER, async { while self.input.read(&mut buffer).await.is_ok_and(|len| len > 0) {} }).await;
+    }
+
+    /// The next chunk, when the owner has given credit for it; `None` at the end. Loses nothing when it is dropped.
+    async fn read(credit: &Semaphore, input: &mut ReadHalf<AnyStream>, buffer: &mut [u8]) -> Option<Vec<u8>> {
+        let permit = credit.acquire().await.ok()?;
+        let len = input.read(buffer).await.ok().filter(|len| *len > 0)?;
+        permit.forget();
+        buffer.get(..len).map(<[u8]>::to_vec)
+    }
+}
+
+/// Writes a connection.
+pub(super) struct Writer {
+    conn: ConnId,
+    output: WriteHalf<AnyStream>,
+    reports: mpsc::Sender<Report>,
+    chunks: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Writer {
+    pub(super) async fn run(mut self) {
+        while let Some(chunk) = self.chunks.recv().await {
+            let written = match self.output.write_all(&chunk).await {
+                Ok(()) => self.output.flush().await,
+                Err(error) => Err(error),
+            };
+            let report = match written {
+                Ok(()) => Report::Wrote(self.conn),
+                Err(_) => Report::Gone(self.conn),
+            };
+            let gone = matches!(report, Report::Gone(_));
+            if self.reports.send(report).await.is_err() || gone {
+                return;
+            }
+        }
+        // The peer may be gone already: then there is nothing to tell it.
+        let _ = timeout(LINGER, self.output.shutdown()).await;
+    }
+}

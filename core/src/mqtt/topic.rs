@@ -14,9 +14,6 @@ pub(crate) const WILDCARD: &str = "topic name holds a wildcard (4.7.1-1)";
 /// Names the rule that is broken.
 #[inline]
 pub fn check_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err(EMPTY);
-    }
     check_pieces(&[name]).map(|_len| ())
 }
 

@@ -117,7 +117,8 @@ pub fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Error> {
 }
 
 /// Cuts the packet from the front of `bytes`, if it is there as a whole.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "out of line, it costs as much again in moving results")]
 pub(super) fn cut(bytes: &[u8], max: usize) -> Result<Option<Frame<'_>>, Error> {
     let (first, remaining, rest) = match bytes {
         [first, a @ ..=0x7f, rest @ ..] => (*first, usize::from(*a), rest),

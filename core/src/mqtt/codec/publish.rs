@@ -177,7 +177,8 @@ impl Outgoing<'_> {
 }
 
 /// Reads the body behind a first byte whose flags were found valid.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "out of line, it costs as much again in moving results")]
 pub(super) fn decode(first: u8, body: &[u8]) -> Result<Publish<'_>, Error> {
     let Some((topic, rest)) = field::split(body) else {
         return Err(Error::Malformed("PUBLISH topic reaches beyond the packet (3.3.2-1)"));

@@ -154,3 +154,122 @@ fn check_levels(filter: &[u8]) -> Result<(), &'static str> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{string::String, vec};
+
+    #[test]
+    fn a_filter_matches_what_the_standard_says() {
+        for (filter, topic, expected) in [
+            ("a/b", "a/b", true),
+            ("a/+", "a/b", true),
+            ("a/+", "a", false),
+            ("a/+", "a/", true),
+            ("a/+", "a/b/c", false),
+            ("a/#", "a", true),
+            ("a/#", "a/", true),
+            ("a/#", "a/b/c", true),
+            ("a/#", "ab", false),
+            ("#", "a/b", true),
+            ("#", "/", true),
+            ("+", "a/b", false),
+            ("+/+", "/a", true),
+            ("/+", "/a", true),
+            ("+", "/a", false),
+            ("+/#", "a", true),
+            ("+/a/#", "b/a", true),
+            ("a/+/c", "a//c", true),
+            ("a/+/c", "a/c", false),
+            ("a", "A", false),
+            ("a", "a/", false),
+            ("a/", "a", false),
+            ("a", "ab", false),
+            ("ab", "a", false),
+            ("a/b/#", "a/bc", false),
+            ("温度/+", "温度/ä", true),
+            ("温/+", "温度/ä", false),
+        ] {
+            assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn only_a_wildcard_in_the_first_level_hides_topics_that_begin_with_a_dollar() {
+        for (filter, topic, expected) in [
+            ("#", "$SYS/x", false),
+            ("+/x", "$SYS/x", false),
+            ("+/#", "$SYS/x", false),
+            ("$SYS/#", "$SYS/x", true),
+            ("$SYS/+", "$SYS/x", true),
+            ("$oc/devices/+/sys/#", "$oc/devices/d1/sys/commands", true),
+            ("$thing/down/property/p/d", "$thing/down/property/p/d", true),
+            ("a/+", "a/$x", true),
+            ("a/#", "a/$x", true),
+        ] {
+            assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn a_shared_subscription_matches_as_the_filter_inside() {
+        for (filter, topic, expected) in [
+            ("$share/group/a/#", "a/b", true),
+            ("$share/group/a/b", "a/b", true),
+            ("$share/group/+", "a", true),
+            ("$share/group/+", "$a", false),
+            ("$share/group//a", "/a", true),
+            ("$share/group/a", "b", false),
+            ("$share/group", "$share/group", true),
+            ("$share/#", "$share/group", true),
+        ] {
+            assert_eq!(matches(filter, topic), expected, "{filter} {topic}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_that_does_not_fill_its_level_is_no_wildcard() {
+        for filter in ["a+", "+a", "a#", "#a", "a/+b", "#/a"] {
+            assert!(!matches(filter, "a"), "{filter}");
+            assert!(!matches(filter, "ab"), "{filter}");
+            assert!(!matches(filter, "a/ab"), "{filter}");
+        }
+    }
+
+    #[test]
+    fn filters_are_judged_by_level() {
+        for filter in ["a/+/b", "#", "+", "/", "a/#", "+/+/#", "/#", "//", "$share/g/+", "ä", "\u{feff}", "\u{1}"] {
+            assert_eq!(check_filter(filter), Ok(()), "{filter}");
+        }
+        for filter in ["a#", "#/a", "a/+b", "", "+a", "##", "++", "a/#/b", "#/", "#/#", "a\0", "+/\0", "a/b#/c"] {
+            assert!(check_filter(filter).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn names_and_filters_end_at_65535_bytes() {
+        let longest = String::from_utf8(vec![b'a'; MAX_LEN]).unwrap();
+        let longer = longest.clone() + "a";
+        assert_eq!((check_name(&longest), check_filter(&longest)), (Ok(()), Ok(())));
+        assert_eq!((check_name(&longer), check_filter(&longer)), (Err(TOO_LONG), Err(TOO_LONG)));
+        assert_eq!((check_name(""), check_filter("")), (Err(EMPTY), Err(EMPTY)));
+    }
+
+    #[test]
+    fn the_scan_finds_each_special_byte_wherever_it_is_and_nothing_else() {
+        for len in 0..40 {
+            for at in 0..len {
+                for fill in [b'a', 0x01, 0x7f, 0x80, 0x81, 0xa3, 0xab, 0xff, b'"', b'$', b'*', b',', b'/'] {
+                    let mut bytes = vec![fill; len];
+                    assert!(!is_special(&bytes));
+                    for byte in 0..=u8::MAX {
+                        bytes[at] = byte;
+                        let expected = matches!(byte, 0 | b'+' | b'#');
+                        assert_eq!(is_special(&bytes), expected, "{byte:#x} at {at} of {len} among {fill:#x}");
+                    }
+                }
+            }
+        }
+    }
+}

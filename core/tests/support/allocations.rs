@@ -1,6 +1,6 @@
 //! How often does a piece of code ask for memory? The counts are this thread's own, so tests may run side by side.
 
-use std::{cell::Cell, hint::black_box};
+use core::{cell::Cell, hint::black_box};
 
 /// How many allocations `run` makes, growth of what exists included; and what it gives.
 pub(crate) fn allocations<T>(run: impl FnOnce() -> T) -> (u64, T) {

@@ -11,6 +11,8 @@ use core::fmt;
 
 pub(super) const CONNACK_LENGTH: Error = Error::Malformed("CONNACK is not two bytes long (3.2.1)");
 const BEYOND: Error = Error::Malformed("a CONNECT field reaches beyond the packet (3.1.3)");
+const WILL_QOS_3: Error = Error::Malformed("will with QoS 3 (3.1.2-14)");
+const PASSWORD_ALONE: &str = "password without user name (3.1.2-22)";
 
 /// Longest client id of MQTT 3.1, in characters.
 const CLIENT_ID_3_1: usize = 23;
@@ -144,8 +146,6 @@ pub fn connect_append(out: &mut Vec<u8>, connect: &link::Connect) -> Result<(), 
     Ok(())
 }
 
-const PASSWORD_ALONE: &str = "password without user name (3.1.2-22)";
-
 fn text_len(text: &str, why: &'static str) -> Result<usize, EncodeError> {
     if text.as_bytes().contains(&0) {
         return Err(EncodeError::Invalid("string holds U+0000 (1.5.3-2)"));
@@ -197,8 +197,6 @@ pub(super) fn decode(body: &[u8]) -> Result<Connect<'_>, Error> {
     check_client_id(version, client_id, clean_session).map_err(|(refusal, why)| Error::Refused(refusal, why))?;
     Ok(Connect { version, client_id, user_name, password, keep_alive, clean_session, will })
 }
-
-const WILL_QOS_3: Error = Error::Malformed("will with QoS 3 (3.1.2-14)");
 
 fn check_flags(flags: u8) -> Result<(), Error> {
     if flags & RESERVED != 0 {

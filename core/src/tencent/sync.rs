@@ -87,10 +87,12 @@ impl TimeSync {
 
     /// The link gave one of our packets up. Its own time limit counts for nothing here, ours does.
     pub(super) fn failed(&mut self, cx: &mut Cx<'_>, me: Whose<'_>, failure: Failure) -> Option<Outcome> {
-        if failure == Failure::TimedOut {
-            return None;
+        match failure {
+            Failure::TimedOut => return None,
+            // The subscription went with its connection; an UNSUBSCRIBE would wait for the next one.
+            Failure::Lost | Failure::Closed => {}
+            Failure::Expired | Failure::Dropped | Failure::Refused(_) | Failure::Storage => unsubscribe(cx, me),
         }
-        unsubscribe(cx, me);
         self.end(Err(failure))
     }
 

@@ -1,0 +1,13 @@
+//! What Tencent's folder promises, through its public face.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod client;
+mod device_info;
+mod sky;
+mod time;

@@ -1,6 +1,7 @@
 //! What a device does at the platform: introductions, user topics, and whom a message is for.
 
 use crate::sky::{Said, Sky, Wire, door, publish};
+use core::time::Duration;
 use proptest::prelude::*;
 use skytether_core::{
     cloud::Fatal,
@@ -9,12 +10,11 @@ use skytether_core::{
     link::{Note, QoS},
     mqtt::codec::AckKind,
     tencent::{
-        Answer, Command, Event, Proof, Tencent, UserTopic,
+        Answer, Command, Config, Event, Proof, Tencent, UserTopic,
         credentials::{ConnId, Credentials, SignMethod, UserName},
         endpoint::Transport,
     },
 };
-use std::time::Duration;
 
 /// The parts of a user name: client id, sdkappid, connid, expiry.
 fn introduction(wires: &[Wire]) -> (String, Vec<String>, Option<String>) {
@@ -71,7 +71,7 @@ fn a_certificate_device_shows_no_password() {
 #[test]
 fn r_52_a_signature_with_a_lifetime_waits_for_the_wall_time_and_counts_from_each_attempt() {
     let mut config = door();
-    config.lifetime = Some(Duration::from_secs(3600));
+    config.lifetime = Some(Duration::from_hours(1));
     let mut sky = Sky::new(config);
     let asked = |sky: &Sky| sky.said.iter().filter(|said| **said == Said::Act(Action::AskWall)).count();
     assert_eq!(asked(&sky), 1);
@@ -95,7 +95,8 @@ fn r_52_a_signature_with_a_lifetime_waits_for_the_wall_time_and_counts_from_each
 
 #[test]
 fn a_configuration_that_cannot_work_is_refused_by_name() {
-    let cases: [(&str, fn(&mut skytether_core::tencent::Config)); 4] = [
+    type Spoil = fn(&mut Config);
+    let cases: [(&str, Spoil); 4] = [
         ("900", |config| config.keep_alive = 901),
         ("second", |config| config.lifetime = Some(Duration::from_millis(999))),
         ("domain", |config| config.server.domain = Some("tcp://host".into())),
@@ -130,6 +131,18 @@ fn r_24_a_refused_secret_is_told_with_what_to_check_and_no_two_attempts_come_wit
         assert_ne!(before[2], after[2], "signed anew");
         sky.give(Input::Closed(Cause::Lost));
     }
+}
+
+#[test]
+fn not_even_a_person_in_a_hurry_makes_two_attempts_within_5_s_of_a_refusal() {
+    let mut sky = Sky::new(door());
+    sky.wait_for_open();
+    sky.refuse(Refusal::NotAuthorized);
+    let refused_at = sky.now;
+    sky.device.reconnect_now(sky.now);
+    sky.give(Input::Tick);
+    sky.wait_for_open();
+    assert_eq!(sky.now.since(refused_at), Duration::from_secs(5));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use skytether_core::{
     io::{Action, Cause, Failure, Input, Instant, Machine, Refusal, Rejected, Step, Tag, UnixMillis},
     link::QoS,
     mqtt::{
-        codec::{self, AckKind, ConnAck, Delivery, Measured, Outgoing, Packet, PacketId, ack, decode, suback_append},
+        codec::{AckKind, ConnAck, Delivery, Measured, Outgoing, Packet, PacketId, ack, decode, suback_append},
         session::{Options, Session},
     },
     tencent::{
@@ -16,20 +16,20 @@ use skytether_core::{
 
 /// What a device gave out.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Said {
+pub(crate) enum Said {
     Act(Action),
     Event(device::Event<Event>),
     Done(Tag, Result<Answer, Failure>),
 }
 
 /// A device and the moment it lives in.
-pub struct Sky {
-    pub device: Device<Session, Tencent>,
-    pub now: Instant,
-    pub said: Vec<Said>,
+pub(crate) struct Sky {
+    pub(crate) device: Device<Session, Tencent>,
+    pub(crate) now: Instant,
+    pub(crate) said: Vec<Said>,
 }
 
-pub fn door() -> Config {
+pub(crate) fn door() -> Config {
     Config::new(
         ProductId::new("DOORPRD9A1").unwrap(),
         DeviceName::new("door1").unwrap(),
@@ -37,12 +37,12 @@ pub fn door() -> Config {
     )
 }
 
-pub fn publish(topic: UserTopic, payload: &'static [u8], qos: QoS) -> Command {
+pub(crate) fn publish(topic: UserTopic, payload: &'static [u8], qos: QoS) -> Command {
     Command::Publish { topic, payload: payload.into(), qos, ttl: None }
 }
 
 impl Sky {
-    pub fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config) -> Self {
         let cloud = Tencent::new(config).unwrap();
         let device =
             Device::new(Session::new(Options::default()), cloud, device::Config::default(), [7; 32], Instant::ZERO);
@@ -52,7 +52,7 @@ impl Sky {
     }
 
     /// A device that is connected, with nothing left to read of how it got there.
-    pub fn up() -> Self {
+    pub(crate) fn up() -> Self {
         let mut sky = Self::new(door());
         sky.wait_for_open();
         sky.accept();
@@ -61,7 +61,7 @@ impl Sky {
     }
 
     /// Lets time pass until the device wants a pipe, and opens it.
-    pub fn wait_for_open(&mut self) -> Vec<Wire> {
+    pub(crate) fn wait_for_open(&mut self) -> Vec<Wire> {
         for _ in 0..1000 {
             if self.said.iter().any(|said| matches!(said, Said::Act(Action::Open(_)))) {
                 self.said.clear();
@@ -74,18 +74,18 @@ impl Sky {
         panic!("it never dialled: {:?}", self.said);
     }
 
-    pub fn accept(&mut self) {
+    pub(crate) fn accept(&mut self) {
         let packet = ConnAck { session_present: false, refusal: None }.encode();
         self.give(Input::Bytes(&packet));
     }
 
-    pub fn refuse(&mut self, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
         let packet = ConnAck { session_present: false, refusal: Some(refusal) }.encode();
         self.give(Input::Bytes(&packet));
         self.give(Input::Closed(Cause::Lost));
     }
 
-    pub fn give(&mut self, mut input: Input<'_>) {
+    pub(crate) fn give(&mut self, mut input: Input<'_>) {
         for _ in 0..10_000 {
             match self.device.step(self.now, &mut input) {
                 Step::Idle => return,
@@ -98,23 +98,23 @@ impl Sky {
         panic!("it never rests");
     }
 
-    pub fn tick_at(&mut self, now: u64) {
+    pub(crate) fn tick_at(&mut self, now: u64) {
         self.now = Instant(now);
         self.give(Input::Tick);
     }
 
-    pub fn tell_wall(&mut self, wall: u64) {
+    pub(crate) fn tell_wall(&mut self, wall: u64) {
         self.give(Input::Wall(UnixMillis(wall)));
     }
 
-    pub fn command(&mut self, command: &Command) -> Result<Tag, Rejected> {
+    pub(crate) fn command(&mut self, command: &Command) -> Result<Tag, Rejected> {
         let tag = self.device.command(self.now, command)?;
         self.give(Input::Tick);
         Ok(tag)
     }
 
     /// Takes what waits for the pipe, packet by packet.
-    pub fn sent(&mut self) -> Vec<Wire> {
+    pub(crate) fn sent(&mut self) -> Vec<Wire> {
         let mut packets = Vec::new();
         loop {
             let bytes = self.device.transmit().to_vec();
@@ -131,18 +131,18 @@ impl Sky {
         }
     }
 
-    pub fn suback(&mut self, id: u16, code: Option<QoS>) {
+    pub(crate) fn suback(&mut self, id: u16, code: Option<QoS>) {
         let mut packet = Vec::new();
         suback_append(&mut packet, PacketId::new(id).unwrap(), &[code]).unwrap();
         self.give(Input::Bytes(&packet));
     }
 
-    pub fn ack(&mut self, kind: AckKind, id: u16) {
+    pub(crate) fn ack(&mut self, kind: AckKind, id: u16) {
         self.give(Input::Bytes(&ack(kind, PacketId::new(id).unwrap())));
     }
 
     /// The platform publishes at QoS 0.
-    pub fn message(&mut self, topic: &str, payload: &[u8]) {
+    pub(crate) fn message(&mut self, topic: &str, payload: &[u8]) {
         let delivery = Delivery::AtMostOnce;
         let message = Outgoing { topic: &[topic], payload, delivery, dup: false, retain: false };
         let measured: Measured = message.measure().unwrap();
@@ -151,14 +151,14 @@ impl Sky {
         self.give(Input::Bytes(&packet));
     }
 
-    pub fn events(&mut self) -> Vec<Event> {
+    pub(crate) fn events(&mut self) -> Vec<Event> {
         self.take(|said| match said {
             Said::Event(device::Event::Cloud(event)) => Some(event),
             _ => None,
         })
     }
 
-    pub fn done(&mut self) -> Vec<(Tag, Result<Answer, Failure>)> {
+    pub(crate) fn done(&mut self) -> Vec<(Tag, Result<Answer, Failure>)> {
         self.take(|said| match said {
             Said::Done(tag, result) => Some((tag, result)),
             _ => None,
@@ -174,7 +174,7 @@ impl Sky {
 
 /// A packet as it went over the wire, owned.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Wire {
+pub(crate) enum Wire {
     Connect { client_id: String, user_name: String, password: Option<String>, keep_alive: u16, clean: bool, will: bool },
     Publish { topic: String, payload: Vec<u8>, qos: u8, id: Option<u16>, retain: bool },
     Subscribe { id: u16, filter: String, qos: u8 },
@@ -197,7 +197,7 @@ impl From<&Packet<'_>> for Wire {
                 topic: publish.topic.into(),
                 payload: publish.payload.to_vec(),
                 qos: publish.delivery.qos().level(),
-                id: publish.delivery.id().map(codec::PacketId::get),
+                id: publish.delivery.id().map(PacketId::get),
                 retain: publish.retain,
             },
             Packet::Subscribe(subscribe) => {

@@ -1,13 +1,13 @@
 //! How the platform is asked for the time: the packets, their order, and the one end that each question has.
 
 use crate::sky::{Sky, Wire};
+use core::time::Duration;
 use skytether_core::{
     io::{Cause, Failure, Input, Instant, Machine as _, Rejected, Tag, UnixMillis},
     link::QoS,
     mqtt::codec::AckKind,
     tencent::{Answer, Command, Event, time::TimeError},
 };
-use std::time::Duration;
 
 const UP: &str = "$sys/operation/DOORPRD9A1/door1";
 const DOWN: &str = "$sys/operation/result/DOORPRD9A1/door1";

@@ -59,7 +59,7 @@ impl Shape {
     /// Full jitter: base 1 s, cap 120 s, floor 250 ms.
     pub const FULL_JITTER: Self = Self::FullJitter {
         base: Duration::from_secs(1),
-        cap: Duration::from_secs(120),
+        cap: Duration::from_mins(2),
         floor: Duration::from_millis(250),
     };
 
@@ -67,7 +67,7 @@ impl Shape {
     pub const DOUBLING: Self = Self::Doubling {
         first_min: Duration::from_secs(1),
         first_max: Duration::from_secs(2),
-        cap: Duration::from_secs(60),
+        cap: Duration::from_mins(1),
         percent: 20,
     };
 }
@@ -117,8 +117,8 @@ impl Default for Backoff {
     fn default() -> Self {
         Self {
             shape: Shape::FULL_JITTER,
-            long_start: Duration::from_secs(60),
-            long_cap: Duration::from_secs(3600),
+            long_start: Duration::from_mins(1),
+            long_cap: Duration::from_hours(1),
             connect_gap: Duration::ZERO,
             gap_after_refusal: Duration::ZERO,
             stable_after: Duration::from_secs(30),
@@ -167,13 +167,13 @@ fn between(low: u64, high: u64, random: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
-    use std::vec::Vec;
 
     const TENCENT: Backoff = Backoff {
         shape: Shape::DOUBLING,
-        long_start: Duration::from_secs(60),
-        long_cap: Duration::from_secs(3600),
+        long_start: Duration::from_mins(1),
+        long_cap: Duration::from_hours(1),
         connect_gap: Duration::ZERO,
         gap_after_refusal: Duration::from_secs(5),
         stable_after: Duration::from_secs(30),
@@ -233,9 +233,9 @@ mod tests {
         fn r_40_no_wait_leaves_its_bounds(attempt: u32, random: u64) {
             let backoff = Backoff::default();
             let transient = backoff.delay(Class::Transient, attempt, random);
-            prop_assert!(transient >= Duration::from_millis(250) && transient <= Duration::from_secs(120));
+            prop_assert!(transient >= Duration::from_millis(250) && transient <= Duration::from_mins(2));
             let permanent = backoff.delay(Class::Permanent, attempt, random);
-            prop_assert!(permanent >= Duration::from_secs(60) && permanent <= Duration::from_secs(3600));
+            prop_assert!(permanent >= Duration::from_mins(1) && permanent <= Duration::from_hours(1));
             let doubling = TENCENT.delay(Class::Transient, attempt, random);
             prop_assert!(doubling >= Duration::from_secs(1) && doubling <= Duration::from_secs(72));
         }

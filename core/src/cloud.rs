@@ -167,6 +167,16 @@ impl Desk {
         self.next_tag = self.next_tag.wrapping_add(1);
         Tag(self.next_tag)
     }
+
+    /// The tags as they are now, for [`Self::untag`].
+    pub(crate) fn tags(&self) -> Tag {
+        Tag(self.next_tag)
+    }
+
+    /// Takes back the tags given since: what they were for was rejected.
+    pub(crate) fn untag(&mut self, since: Tag) {
+        self.next_tag = since.0;
+    }
 }
 
 /// The rules of one cloud, over any link. It knows nothing of bytes, packet ids or modems.

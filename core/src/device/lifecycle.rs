@@ -1,11 +1,12 @@
-//! When a device dials, waits, hangs up and ends: its one state, its time limits and its counters. Knows neither link
-//! nor cloud; it is told what happened and says what follows.
+//! When a device dials, waits, hangs up and ends: its one state and its time limits. Knows neither link nor cloud; it is
+//! told what happened and says what follows.
 
+use super::record::Record;
 use crate::{
-    backoff::{Backoff, Class},
-    io::{Cause, Deadline, Instant, Refusal},
+    backoff::Backoff,
+    io::{Cause, Deadline, Instant},
 };
-use core::time::Duration;
+use core::{mem, time::Duration};
 
 /// The time limits of a connection's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,8 +40,8 @@ enum State {
     Opening { until: Option<Instant> },
     /// The link introduces itself.
     Connecting,
-    /// The peer accepted.
-    Up,
+    /// The peer accepted; `ready` was told or not.
+    Up { ready: bool },
     /// The link says farewell.
     HangingUp { until: Instant },
     /// `Action::Close` is on its way; `cause` is ours, where we had one.
@@ -51,6 +52,17 @@ enum State {
     Finishing,
     /// All is told.
     Closed,
+}
+
+/// Who wants the next dial without back-off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Haste {
+    #[default]
+    None,
+    /// The application: this once.
+    Application,
+    /// The cloud: so many times in a row.
+    Cloud,
 }
 
 /// What has to be done because its time has come.
@@ -90,15 +102,11 @@ pub(super) struct Fall {
 
 /// How long a driver may take to answer `Action::Close`.
 const CLOSE_GRACE: Duration = Duration::from_secs(5);
-/// Dials in a row that a cloud may ask for without back-off.
-const HOPS: u8 = 5;
-/// Short lives in a row that look like a takeover.
-const SHORT_LIVES: u8 = 3;
-
 #[derive(Debug)]
 pub(super) struct Lifecycle {
     config: Config,
     state: State,
+    record: Record,
     /// `close` was called; it ends by then.
     close_by: Option<Instant>,
     /// A dial was made whose `Down` has not been told.
@@ -106,22 +114,7 @@ pub(super) struct Lifecycle {
     /// The driver has a pipe of ours and was not told to close it.
     pipe: bool,
     up_since: Option<Instant>,
-    ready_told: bool,
-    /// The cloud wants the next dial without back-off.
-    redial: bool,
-    /// The application wants the next dial without back-off.
-    hurry: bool,
-    last_dial: Option<Instant>,
-    /// Failures in a row that pass by themselves, and such that do not.
-    attempts: u32,
-    refusals: u32,
-    redials: u8,
-    short_lives: u8,
-    suspected: bool,
-    /// The credentials have carried a stable connection since they were last refused.
-    trusted: bool,
-    /// Refused with 4 or 5 since the last success.
-    refused: bool,
+    haste: Haste,
 }
 
 impl Lifecycle {
@@ -130,34 +123,24 @@ impl Lifecycle {
         Self {
             config,
             state: State::Waiting { until: now },
+            record: Record::default(),
             close_by: None,
             dialled: false,
             pipe: false,
             up_since: None,
-            ready_told: false,
-            redial: false,
-            hurry: false,
-            last_dial: None,
-            attempts: 0,
-            refusals: 0,
-            redials: 0,
-            short_lives: 0,
-            suspected: false,
-            trusted: false,
-            refused: false,
+            haste: Haste::None,
         }
     }
 
     /// Whether the cloud is to be asked where to dial. `heard`: something has changed since it said `Wait`.
     pub(super) fn wants_dial(&self, now: Instant, heard: bool) -> bool {
         match self.state {
-            State::Waiting { until } => until <= now,
-            State::Dialling { until: Some(until) } => until <= now,
+            State::Waiting { until } | State::Dialling { until: Some(until) } => until <= now,
             State::Dialling { until: None } => heard,
             State::Idle
             | State::Opening { .. }
             | State::Connecting
-            | State::Up
+            | State::Up { .. }
             | State::HangingUp { .. }
             | State::Closing { .. }
             | State::Ended { .. }
@@ -173,8 +156,7 @@ impl Lifecycle {
 
     /// The link cannot take a dial yet; asked again after the back-off.
     pub(super) fn link_waits(&mut self, now: Instant, backoff: &Backoff, random: u64) {
-        let wait = backoff.delay(Class::Transient, self.attempts, random);
-        self.attempts = self.attempts.saturating_add(1);
+        let wait = self.record.failed(Cause::Lost, backoff, random);
         self.state = State::Dialling { until: Some(now.after(wait)) };
     }
 
@@ -189,16 +171,14 @@ impl Lifecycle {
         self.dialled = true;
         self.pipe = true;
         self.up_since = None;
-        self.ready_told = false;
-        self.redial = false;
-        self.hurry = false;
-        self.last_dial = Some(now);
+        self.haste = Haste::None;
+        self.record.dialled(now);
     }
 
     /// `Action::Open` goes out.
     pub(super) fn open_given(&mut self, now: Instant) {
         self.state = State::Opening { until: Some(now.after(self.config.open_timeout)) };
-        self.last_dial = Some(now);
+        self.record.dialled(now);
     }
 
     /// The driver says that the pipe is open; `false` where none was being opened.
@@ -207,7 +187,7 @@ impl Lifecycle {
         if expected {
             self.state = State::Connecting;
             // CONNECT leaves now, and that is what the platform counts.
-            self.last_dial = Some(now);
+            self.record.dialled(now);
         }
         expected
     }
@@ -215,7 +195,7 @@ impl Lifecycle {
     /// The driver says that the pipe is gone; the cause to tell the link, or `None` where there was no pipe.
     pub(super) fn closed(&mut self, told: Cause) -> Option<Cause> {
         let cause = match self.state {
-            State::Opening { until: Some(_) } | State::Connecting | State::Up | State::HangingUp { .. } => told,
+            State::Opening { until: Some(_) } | State::Connecting | State::Up { .. } | State::HangingUp { .. } => told,
             State::Closing { cause, .. } => cause.unwrap_or(told),
             State::Idle
             | State::Waiting { .. }
@@ -234,17 +214,19 @@ impl Lifecycle {
     pub(super) fn up(&mut self, now: Instant) -> bool {
         let expected = self.state == State::Connecting;
         if expected {
-            self.state = State::Up;
+            self.state = State::Up { ready: false };
             self.up_since = Some(now);
-            self.refused = false;
+            self.record.accepted();
         }
         expected
     }
 
     /// The cloud is ready; `true` the first time in a connection.
     pub(super) fn first_ready(&mut self) -> bool {
-        let first = self.state == State::Up && !self.ready_told;
-        self.ready_told |= first;
+        let first = self.state == State::Up { ready: false };
+        if first {
+            self.state = State::Up { ready: true };
+        }
         first
     }
 
@@ -254,14 +236,15 @@ impl Lifecycle {
             return None;
         }
         self.dialled = false;
-        let close = core::mem::take(&mut self.pipe);
-        let suspected = self.judge_life(now, cause, backoff);
+        let close = mem::take(&mut self.pipe);
+        let life = self.up_since.take().map(|since| now.since(since));
+        let suspected = life.is_some_and(|life| self.record.lived(life, cause, backoff));
         let wait = self.wait_after(cause, backoff, random);
         let finish = self.close_by.is_some();
         self.state = if finish {
             State::Finishing
         } else {
-            State::Waiting { until: now.after(wait).max(self.gap_end(now, backoff)) }
+            State::Waiting { until: now.after(wait).max(self.record.gap_end(now, backoff)) }
         };
         Some(Fall { suspected, close, finish })
     }
@@ -290,7 +273,7 @@ impl Lifecycle {
             | State::Dialling { .. }
             | State::Opening { .. }
             | State::Connecting
-            | State::Up
+            | State::Up { .. }
             | State::HangingUp { .. }
             | State::Closing { .. }
             | State::Ended { .. }
@@ -322,7 +305,7 @@ impl Lifecycle {
             }
             State::Opening { .. }
             | State::Connecting
-            | State::Up
+            | State::Up { .. }
             | State::Ended { .. }
             | State::Finishing
             | State::Closed => self.hang_up(now),
@@ -335,9 +318,8 @@ impl Lifecycle {
             return Ending::Nothing;
         }
         if self.dialled {
-            self.redial = true;
-        } else if self.redials < HOPS {
-            self.redials += 1;
+            self.haste = Haste::Cloud;
+        } else if self.state == State::Idle || self.record.take_hop() {
             self.dial_soon(now, backoff);
         }
         self.hang_up(now)
@@ -348,7 +330,10 @@ impl Lifecycle {
         if self.close_by.is_some() {
             return;
         }
-        self.hurry |= matches!(self.state, State::HangingUp { .. } | State::Closing { .. } | State::Ended { .. });
+        let ending = matches!(self.state, State::HangingUp { .. } | State::Closing { .. } | State::Ended { .. });
+        if ending && self.haste == Haste::None {
+            self.haste = Haste::Application;
+        }
         self.dial_soon(now, backoff);
     }
 
@@ -359,7 +344,7 @@ impl Lifecycle {
 
     /// Whether bytes flow between the link and the pipe.
     pub(super) fn is_live(&self) -> bool {
-        matches!(self.state, State::Connecting | State::Up | State::HangingUp { .. })
+        matches!(self.state, State::Connecting | State::Up { .. } | State::HangingUp { .. })
     }
 
     /// Whether the driver has a pipe, open or being opened, that a link may want closed.
@@ -393,7 +378,12 @@ impl Lifecycle {
             State::Opening { until } => (until?, "open"),
             State::HangingUp { until } => (until, "hang up"),
             State::Closing { until, .. } => (until, "close"),
-            State::Idle | State::Connecting | State::Up | State::Ended { .. } | State::Finishing | State::Closed => {
+            State::Idle
+            | State::Connecting
+            | State::Up { .. }
+            | State::Ended { .. }
+            | State::Finishing
+            | State::Closed => {
                 return None;
             }
         };
@@ -412,7 +402,7 @@ impl Lifecycle {
                 self.close_given(now, Some(Cause::Asked));
                 Ending::Close
             }
-            State::Connecting | State::Up => {
+            State::Connecting | State::Up { .. } => {
                 let until = self.close_by.unwrap_or_else(|| now.after(self.config.close_timeout));
                 self.state = State::HangingUp { until };
                 Ending::HangUp
@@ -430,14 +420,14 @@ impl Lifecycle {
 
     /// Cuts a wait down to what the platform demands between two dials.
     fn dial_soon(&mut self, now: Instant, backoff: &Backoff) {
-        let soon = self.gap_end(now, backoff);
+        let soon = self.record.gap_end(now, backoff);
         match &mut self.state {
             State::Idle => self.state = State::Waiting { until: soon },
             State::Waiting { until } => *until = soon.min(*until),
             State::Dialling { until } => *until = Some(now),
             State::Opening { .. }
             | State::Connecting
-            | State::Up
+            | State::Up { .. }
             | State::HangingUp { .. }
             | State::Closing { .. }
             | State::Ended { .. }
@@ -446,53 +436,17 @@ impl Lifecycle {
         }
     }
 
-    /// The earliest moment for a dial that the platform allows.
-    fn gap_end(&self, now: Instant, backoff: &Backoff) -> Instant {
-        let after_refusal = if self.refused { backoff.gap_after_refusal } else { Duration::ZERO };
-        let gap = backoff.connect_gap.max(after_refusal);
-        self.last_dial.map_or(now, |last| last.after(gap).max(now))
-    }
-
-    /// Draws the lesson from how long the connection lived; `true` when a takeover is first suspected.
-    fn judge_life(&mut self, now: Instant, cause: Cause, backoff: &Backoff) -> bool {
-        let Some(life) = self.up_since.take().map(|since| now.since(since)) else { return false };
-        if life >= backoff.stable_after {
-            self.attempts = 0;
-            self.refusals = 0;
-            self.redials = 0;
-            self.trusted = true;
-            self.suspected = false;
-        }
-        if life >= backoff.short_life {
-            self.short_lives = 0;
-        } else if cause == Cause::Lost {
-            self.short_lives = self.short_lives.saturating_add(1);
-        }
-        let first = self.short_lives >= SHORT_LIVES && !self.suspected;
-        self.suspected |= first;
-        first
-    }
-
-    /// How long to wait before the next dial; counts the failure.
+    /// How long to wait before the next dial; counts the failure, if it was one.
     fn wait_after(&mut self, cause: Cause, backoff: &Backoff, random: u64) -> Duration {
-        let redial = core::mem::take(&mut self.redial) && self.redials < HOPS;
-        let hurry = core::mem::take(&mut self.hurry);
-        if redial {
-            self.redials += 1;
-        }
-        if redial && cause == Cause::Asked {
+        let haste = match mem::take(&mut self.haste) {
+            Haste::None => false,
+            Haste::Application => true,
+            Haste::Cloud => self.record.take_hop(),
+        };
+        if haste && cause == Cause::Asked {
             return Duration::ZERO;
         }
-        let credentials = matches!(cause, Cause::Refused(Refusal::BadCredentials | Refusal::NotAuthorized));
-        self.refused |= credentials;
-        // What worked before may only have expired: the cloud makes fresh credentials, which get one quick try.
-        let class = if credentials && core::mem::take(&mut self.trusted) { Class::Transient } else { Class::of(cause) };
-        let count = match class {
-            Class::Transient => &mut self.attempts,
-            Class::Permanent => &mut self.refusals,
-        };
-        let wait = backoff.delay(class, *count, random);
-        *count = count.saturating_add(1);
-        if redial || hurry { Duration::ZERO } else { wait }
+        let wait = self.record.failed(cause, backoff, random);
+        if haste { Duration::ZERO } else { wait }
     }
 }

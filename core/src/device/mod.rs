@@ -24,6 +24,7 @@
 mod event;
 mod lifecycle;
 mod pipeline;
+mod record;
 
 pub use event::Event;
 pub use lifecycle::Config;

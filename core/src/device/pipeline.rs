@@ -193,9 +193,13 @@ impl<L: Link, C: Cloud> Pipeline<L, C> {
         if self.desk.actions.len() >= ACTIONS {
             return Err(Rejected::Full);
         }
+        let (before, wall) = (self.desk.tags(), self.wall(now));
         let tag = self.desk.tag();
-        let wall = self.wall(now);
-        self.cloud.command(&mut Cx::new(now, wall, &mut self.link, &mut self.desk), tag, command)?;
+        let accepted = self.cloud.command(&mut Cx::new(now, wall, &mut self.link, &mut self.desk), tag, command);
+        if let Err(rejected) = accepted {
+            self.desk.untag(before);
+            return Err(rejected);
+        }
         self.under_way.push_back(tag);
         self.heard = true;
         self.follow(now);

@@ -89,15 +89,23 @@ pub(super) enum Ending {
     Finish,
 }
 
-/// What follows from a connection's end.
+/// What a link's `Down` means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Fall {
-    /// Connections keep ending right after they begin; said once.
-    pub(super) suspected: bool,
-    /// The pipe is still open: give `Action::Close`.
-    pub(super) close: bool,
-    /// No dial follows: tell the link.
-    pub(super) finish: bool,
+pub(super) enum Fall {
+    /// It was told before.
+    Known,
+    /// The link is done with a pipe that is still open: give `Action::Close`; the end is told when the pipe is gone, so
+    /// that no new one is opened beside it.
+    Close,
+    /// `Action::Close` is on its way already: as above.
+    Later,
+    /// This is the end.
+    Now {
+        /// Connections keep ending right after they begin; said once.
+        suspected: bool,
+        /// No dial follows: tell the link.
+        finish: bool,
+    },
 }
 
 /// How long a driver may take to answer `Action::Close`.
@@ -230,13 +238,20 @@ impl Lifecycle {
         first
     }
 
-    /// The link says that the connection is down; `None` where that was told already.
-    pub(super) fn down(&mut self, now: Instant, cause: Cause, backoff: &Backoff, random: u64) -> Option<Fall> {
+    /// The link says that the connection is down.
+    pub(super) fn down(&mut self, now: Instant, cause: Cause, backoff: &Backoff, random: u64) -> Fall {
         if !self.dialled {
-            return None;
+            return Fall::Known;
+        }
+        if self.pipe {
+            self.close_given(now, Some(cause));
+            return Fall::Close;
+        }
+        if let State::Closing { cause: ours, .. } = &mut self.state {
+            ours.get_or_insert(cause);
+            return Fall::Later;
         }
         self.dialled = false;
-        let close = mem::take(&mut self.pipe);
         let life = self.up_since.take().map(|since| now.since(since));
         let suspected = life.is_some_and(|life| self.record.lived(life, cause, backoff));
         let wait = self.wait_after(cause, backoff, random);
@@ -246,7 +261,7 @@ impl Lifecycle {
         } else {
             State::Waiting { until: now.after(wait).max(self.record.gap_end(now, backoff)) }
         };
-        Some(Fall { suspected, close, finish })
+        Fall::Now { suspected, finish }
     }
 
     /// How long until the next dial, while that is known.

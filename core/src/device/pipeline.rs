@@ -2,7 +2,7 @@
 
 use super::{
     event::Event,
-    lifecycle::{Config, Due, Ending, Lifecycle},
+    lifecycle::{Config, Due, Ending, Fall, Lifecycle},
 };
 use crate::{
     cloud::{Cloud, Cx, Desk, Dial, Fatal, Heard, Out},
@@ -273,17 +273,17 @@ impl<L: Link, C: Cloud> Pipeline<L, C> {
     /// The connection is down: the cloud hears it before the event is made, since it may ask for a redial.
     fn fall(&mut self, now: Instant, cause: Cause) {
         let random = self.desk.rng.next_u64();
-        let Some(fall) = self.life.down(now, cause, &self.cloud.backoff(), random) else { return };
-        self.hear(now, Heard::Link(Notice::Down(cause)));
-        self.told = Some(Event::Down { cause, retry: self.life.retry(now) });
-        if fall.suspected {
-            self.note = Some(Note::SuspectedTakeover);
-        }
-        if fall.close {
-            self.action = Some(Action::Close);
-        }
-        if fall.finish {
-            self.link.finish();
+        match self.life.down(now, cause, &self.cloud.backoff(), random) {
+            Fall::Known | Fall::Later => {}
+            Fall::Close => self.action = Some(Action::Close),
+            Fall::Now { suspected, finish } => {
+                self.hear(now, Heard::Link(Notice::Down(cause)));
+                self.told = Some(Event::Down { cause, retry: self.life.retry(now) });
+                self.note = suspected.then_some(Note::SuspectedTakeover);
+                if finish {
+                    self.link.finish();
+                }
+            }
         }
     }
 

@@ -19,6 +19,7 @@ pub struct Wire {
     up: bool,
     ready: bool,
     dialled: bool,
+    pipe: bool,
     own_cause: Option<Cause>,
     wants: VecDeque<Action>,
     said: VecDeque<(Tag, Option<Failure>)>,
@@ -125,11 +126,11 @@ impl Link for Wire {
     }
 
     fn dial(&mut self, _: Instant, to: &Endpoint, _: Connect) -> Result<Pipe, Rejected> {
-        assert!(!self.dialled, "a dial follows the Down of the one before");
+        assert!(!self.dialled && !self.pipe, "a dial follows the end of the one before");
         if let Some(rejected) = self.faults.rejects {
             return Err(rejected);
         }
-        self.dialled = true;
+        (self.dialled, self.pipe) = (true, true);
         Ok(Pipe::Net(to.clone()))
     }
 
@@ -140,7 +141,7 @@ impl Link for Wire {
     }
 
     fn closed(&mut self, _: Instant, cause: Cause) {
-        assert!(self.dialled, "closed once a dial");
+        assert!(std::mem::take(&mut self.pipe), "closed once a dial");
         self.lose(cause);
     }
 

@@ -4,8 +4,12 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::std_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::struct_excessive_bools,
+    clippy::type_complexity,
     unreachable_pub,
-    reason = "tests fail by panicking, and share their support code"
+    reason = "tests fail by panicking, run on std, and share their support code"
 )]
 
 mod bench;

@@ -18,8 +18,8 @@ use std::time::Duration;
 fn run(script: u8, seed: u8) -> Vec<(Instant, Got)> {
     let mut rng = Rng::new([script; 32]);
     let mut draw = |max: u64| usize::try_from(rng.up_to(max)).unwrap();
-    let sky = Sky { chatty: true, needs: script % 2 == 0, ..Sky::default() };
-    let wire = Wire::with(Faults { bound: Some(5), hasty: script % 3 == 0, ..Faults::default() });
+    let sky = Sky { chatty: true, needs: script.is_multiple_of(2), ..Sky::default() };
+    let wire = Wire::with(Faults { bound: Some(5), hasty: script.is_multiple_of(3), ..Faults::default() });
     let mut bench = Bench::with(wire, sky, Config::default(), [seed; 32]);
     for _ in 0..300 {
         match draw(9) {

@@ -61,7 +61,7 @@ impl fmt::Debug for Received {
             .field("qos", &self.qos)
             .field("retain", &self.retain)
             .field("dup", &self.dup)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -15,6 +15,7 @@ impl Instant {
     pub const ZERO: Self = Self(0);
 
     /// The instant `wait` later; saturates at the end of time.
+    #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(millis(wait)))
     }
@@ -37,6 +38,7 @@ impl UnixMillis {
     }
 
     /// The wall time `later` after this one; saturates.
+    #[must_use]
     pub fn after(self, later: Duration) -> Self {
         Self(self.0.saturating_add(millis(later)))
     }

@@ -64,12 +64,11 @@ impl KeepAlive {
         }
         match self.asked {
             Some(asked) if now >= asked.after(self.timeout) => Alive::No,
-            Some(_) => Alive::Yes,
             None if now >= self.ping_due() => {
                 self.asked = Some(now);
                 Alive::Ask
             }
-            None => Alive::Yes,
+            Some(_) | None => Alive::Yes,
         }
     }
 

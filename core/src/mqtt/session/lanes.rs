@@ -98,7 +98,7 @@ impl Lanes {
         window: u16,
         epoch: u32,
         ids: &mut Ids,
-        requests: impl Iterator<Item = u16> + Clone,
+        requests: &(impl Iterator<Item = u16> + Clone),
     ) -> bool {
         let mut taken = false;
         for lane in [Lane::Setup, Lane::Reply, Lane::App] {

@@ -58,6 +58,7 @@ enum Phase {
 
 /// A sans-IO MQTT client. It implements [`Link`](crate::link::Link); what is wider than that is here.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one connection, each asked on its own")]
 pub struct Session {
     options: Options,
     phase: Phase,
@@ -258,7 +259,7 @@ impl Session {
         let epoch = if self.options.persist { self.keeper.epoch() } else { 0 };
         let window = self.options.limits.inflight;
         let Self { lanes, ids, requests, now, .. } = self;
-        if lanes.release(*now, open, window, epoch, ids, requests.ids()) && self.options.persist {
+        if lanes.release(*now, open, window, epoch, ids, &requests.ids()) && self.options.persist {
             self.keeper.change();
         }
     }

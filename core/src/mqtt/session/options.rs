@@ -92,7 +92,7 @@ impl Default for Options {
             ping_timeout: None,
             request_timeout: Duration::from_secs(30),
             ack_late: Duration::from_secs(30),
-            ack_timeout: Some(Duration::from_secs(60)),
+            ack_timeout: Some(Duration::from_mins(1)),
             queue: QueuePolicy::default(),
             on_session_lost: OnSessionLost::default(),
             qos0_offline: Qos0Offline::default(),

@@ -1,0 +1,169 @@
+//! A session kept in the driver's store: what leaves only after a write, and what a restart goes on with.
+
+use crate::rig::{Got, Rig, ack, publish};
+use skytether_core::{
+    io::{Cause, Failure, Key, StoreFailed},
+    link::{Link, Note, QoS},
+    mqtt::session::{Options, Session},
+};
+
+const Q1: QoS = QoS::AtLeastOnce;
+const Q2: QoS = QoS::ExactlyOnce;
+
+fn persistent() -> Options {
+    Options { persist: true, ..Options::default() }
+}
+
+/// The same device after a restart: only the record is left.
+fn restart(mut old: Rig) -> Rig {
+    let mut rig = Rig::new(persistent(), false);
+    rig.record = old.record.take();
+    rig
+}
+
+#[test]
+fn a_message_leaves_only_after_it_is_stored_and_goes_again_after_a_restart() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.hold_store = true;
+    rig.finish_store();
+    rig.publish(1, Q1, b"a").unwrap();
+    rig.settle();
+    assert!(rig.tx().is_empty());
+    while rig.pending_store.is_some() {
+        rig.finish_store();
+        rig.settle();
+    }
+    assert_eq!(rig.tx(), publish(Q1, false, 1, b"a"));
+    let mut rig = restart(rig);
+    rig.reconnect(true);
+    assert_eq!(rig.tx(), publish(Q1, true, 1, b"a"));
+}
+
+#[test]
+fn r_6_a_qos_2_message_is_shown_once_over_a_restart() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.hold_store = true;
+    rig.rx(&publish(Q2, false, 9, b"m"));
+    assert!(rig.tx().is_empty(), "PUBREC waits for the store");
+    while rig.pending_store.is_some() {
+        rig.finish_store();
+        rig.settle();
+    }
+    assert_eq!(rig.tx(), ack(0x50, 9));
+    let mut rig = restart(rig);
+    rig.reconnect(true);
+    rig.rx(&publish(Q2, true, 9, b"m"));
+    assert_eq!((rig.got(), rig.tx()), (vec![], ack(0x50, 9).to_vec()));
+    rig.rx(&ack(0x62, 9));
+    assert_eq!(rig.tx(), ack(0x70, 9));
+    let mut rig = restart(rig);
+    rig.reconnect(true);
+    rig.rx(&publish(Q2, false, 9, b"new"));
+    assert_eq!(rig.got().len(), 1, "the release was stored before PUBCOMP");
+}
+
+#[test]
+fn a_qos_2_message_past_pubrec_goes_on_with_pubrel_after_a_restart() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.publish(1, Q2, b"m").unwrap();
+    rig.settle();
+    assert_eq!(rig.tx(), publish(Q2, false, 1, b"m"));
+    rig.rx(&ack(0x50, 1));
+    assert_eq!(rig.tx(), ack(0x62, 1));
+    let mut rig = restart(rig);
+    rig.reconnect(true);
+    assert_eq!(rig.tx(), ack(0x62, 1));
+    rig.publish(2, Q1, b"n").unwrap();
+    rig.settle();
+    assert_eq!(rig.tx(), publish(Q1, false, 2, b"n"), "the old id is still in use");
+}
+
+#[test]
+fn r_81_restored_messages_stand_before_new_ones() {
+    let mut rig = Rig::up(persistent(), false);
+    for tag in 1..=3 {
+        rig.publish(tag, Q1, &[tag as u8]).unwrap();
+    }
+    rig.settle();
+    rig.tx();
+    let mut rig = restart(rig);
+    rig.publish(9, Q1, &[9]).unwrap();
+    rig.reconnect(true);
+    let expected: Vec<u8> = [1, 2, 3].into_iter().flat_map(|id| publish(Q1, true, id, &[id as u8])).collect();
+    assert_eq!(rig.tx(), [expected, publish(Q1, false, 4, &[9])].concat());
+}
+
+#[test]
+fn a_failing_store_fails_the_message_and_the_connection_goes_on() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.store = Err(StoreFailed);
+    rig.publish(1, Q1, b"a").unwrap();
+    rig.settle();
+    assert!(rig.tx().is_empty());
+    let got = rig.got();
+    assert!(got.contains(&Got::Failed(1, Failure::Storage)) && got.contains(&Got::Note(Note::Storage)), "{got:?}");
+    rig.rx(&publish(Q2, false, 9, b"m"));
+    assert!(rig.tx().is_empty(), "a QoS 2 message that cannot be kept is not acknowledged");
+    rig.store = Ok(());
+    rig.publish(2, Q1, b"b").unwrap();
+    rig.settle();
+    assert!(rig.tx().ends_with(b"b"));
+    assert!(!rig.closing);
+}
+
+#[test]
+fn a_damaged_or_foreign_record_is_refused_and_left_untouched() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.publish(1, Q1, b"payload").unwrap();
+    rig.settle();
+    let good = rig.record.clone().unwrap();
+    let mut records: Vec<Vec<u8>> = (0..good.len()).map(|len| good[..len].to_vec()).collect();
+    for at in 0..good.len() {
+        let mut bad = good.clone();
+        bad[at] ^= 0x40;
+        records.push(bad);
+    }
+    records.push([&good[..], &[0]].concat());
+    for record in records {
+        let mut rig = Rig::new(persistent(), false);
+        rig.record = Some(record.clone());
+        rig.open();
+        assert!(matches!(rig.got()[..], [Got::Down(Cause::Storage(_))]), "{record:02x?}");
+        assert!(rig.tx().is_empty() && rig.closing);
+        assert_eq!(rig.record, Some(record));
+    }
+    let mut rig = Rig::new(persistent(), false);
+    rig.record = Some(good);
+    rig.connect.client_id = "another".into();
+    rig.open();
+    assert_eq!(rig.got(), [Got::Down(Cause::Storage("the record belongs to another client id"))]);
+}
+
+#[test]
+fn an_idle_session_writes_nothing_and_each_message_few_times() {
+    let mut rig = Rig::up(persistent(), false);
+    let before = rig.writes;
+    for _ in 0..100 {
+        rig.settle();
+    }
+    assert_eq!(rig.writes, before);
+    for tag in 0..10 {
+        rig.publish(tag, Q1, b"a").unwrap();
+        let sent = rig.tx();
+        rig.rx(&[0x40, 2, sent[7], sent[8]]);
+    }
+    assert!(rig.writes - before <= 30, "{} writes for 10 messages", rig.writes - before);
+}
+
+#[test]
+fn the_store_is_asked_before_connect_and_only_when_wanted() {
+    let mut session = Session::new(persistent());
+    let rig = Rig::new(persistent(), false);
+    session.dial(rig.now, &skytether_core::link::Endpoint::tcp("test", 1883), rig.connect.clone()).unwrap();
+    session.opened(rig.now);
+    assert!(session.transmit().is_empty());
+    assert_eq!(session.want(), Some(skytether_core::io::Action::Load(Key::Session)));
+    session.loaded(rig.now, &Key::Session, Ok(None));
+    assert_eq!(session.transmit().first(), Some(&0x10));
+    assert_eq!(Session::new(Options::default()).want(), None);
+}

@@ -229,7 +229,7 @@ impl Rig {
     }
 
     pub(crate) fn got(&mut self) -> Vec<Got> {
-        std::mem::take(&mut self.got)
+        core::mem::take(&mut self.got)
     }
 }
 

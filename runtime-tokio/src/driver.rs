@@ -1,0 +1,383 @@
+//! How a machine is driven on tokio: the rule of `skytether_core::io` and nothing else.
+//!
+//! One task owns everything and looks at every source in each turn, by polling: no future that has done a part of its
+//! work is ever dropped for another one, so nothing can be lost between two of them. Reading and writing go on side by
+//! side; a turn is one read, everything that follows from it, a batch of commands, and one write.
+
+use crate::{
+    clock::{Clock, wall},
+    events::{Events, Outlet, queue},
+    handle::{Asked, Control, Handle, Request, SendError, handle},
+    line::Line,
+    options::Options,
+    pipe::Connector,
+    store::{Finished, Job, Jobs},
+};
+use core::{
+    future::poll_fn,
+    task::{Context, Poll},
+};
+use skytether_core::io::{Action, Cause, Failure, Input, Machine, Rejected, Reply, Step, Tag};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::yield_now,
+};
+
+/// Commands taken in one turn before the bytes they made are written.
+const BATCH: usize = 64;
+
+/// A machine, and the world as tokio offers it.
+pub(crate) struct Driver<M: Machine, K: Connector> {
+    machine: M,
+    connector: K,
+    clock: Clock,
+    line: Line<K::Stream>,
+    jobs: Jobs,
+    /// Answers to actions, given once the input at hand is used up.
+    inbox: VecDeque<Input<'static>>,
+    outlet: Outlet<M::Event>,
+    control: Arc<Control>,
+    closing: bool,
+    requests: mpsc::Receiver<Request<M::Command, M::Answer>>,
+    /// A command that found no room.
+    waiting: Option<Request<M::Command, M::Answer>>,
+    /// Whether anything has happened since that could have made room.
+    retry: bool,
+    outcomes: HashMap<Tag, oneshot::Sender<Result<M::Answer, SendError>>>,
+    steps: usize,
+    steps_per_turn: usize,
+}
+
+impl<M: Machine, K: Connector> Driver<M, K> {
+    #[allow(clippy::type_complexity, reason = "as `spawn`")]
+    pub(crate) fn new(
+        machine: M,
+        connector: K,
+        options: Options,
+    ) -> (Handle<M::Command, M::Answer>, Events<M::Event>, Self) {
+        let (handle, requests, control) = handle(options.commands);
+        let (outlet, events) = queue(options.events);
+        let driver = Self {
+            machine,
+            connector,
+            clock: Clock::new(),
+            line: Line::new(options.read_buffer, options.tap),
+            jobs: Jobs::new(options.store),
+            inbox: VecDeque::new(),
+            outlet,
+            control,
+            closing: false,
+            requests,
+            waiting: None,
+            retry: false,
+            outcomes: HashMap::new(),
+            steps: 0,
+            steps_per_turn: options.steps_per_turn.max(1),
+        };
+        (handle, events, driver)
+    }
+
+    /// Drives the machine until it is closed.
+    pub(crate) async fn run(mut self) {
+        self.feed(Input::Tick);
+        while !self.machine.is_closed() {
+            poll_fn(|cx| if self.turn(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
+            if self.steps >= self.steps_per_turn {
+                self.steps = 0;
+                yield_now().await;
+            }
+        }
+        self.requests.close();
+        while !self.jobs.is_idle() {
+            poll_fn(|cx| self.jobs.poll_finished(cx)).await;
+        }
+        self.line.farewells().await;
+    }
+
+    /// Looks at every source once. True if anything has happened: then another turn must follow before the task may
+    /// sleep, since only a turn in which nothing happens has registered for everything.
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = self.heed(cx);
+        self.line.poll_farewells(cx);
+        if self.outlet.poll_overfull(cx) && !self.closing {
+            return moved;
+        }
+        moved |= self.open(cx);
+        moved |= self.finish_jobs(cx);
+        moved |= self.read(cx);
+        moved |= self.tick(cx);
+        self.retry |= moved;
+        moved |= self.take_commands(cx);
+        let wrote = self.write(cx);
+        self.retry |= wrote;
+        moved | wrote
+    }
+
+    /// Gives the machine an input and carries out all that follows; true if anything did.
+    fn feed(&mut self, input: Input<'_>) -> bool {
+        self.drain(input) | self.answer()
+    }
+
+    /// Gives the machine the answers to its actions.
+    fn answer(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(answer) = self.inbox.pop_front() {
+            self.drain(answer);
+            moved = true;
+        }
+        moved
+    }
+
+    fn drain(&mut self, mut input: Input<'_>) -> bool {
+        let mut moved = false;
+        loop {
+            let step = self.machine.step(self.clock.now(), &mut input);
+            if !self.carry(step, &mut input) {
+                return moved;
+            }
+            moved = true;
+        }
+    }
+
+    /// Gives the machine the bytes that were read, for as long as it and the application have room for what they make.
+    fn feed_bytes(&mut self) -> bool {
+        let mut moved = false;
+        let mut idle = true;
+        while !self.line.unread().is_empty() && self.may_take_bytes() {
+            if self.steps >= self.steps_per_turn {
+                moved = true;
+                break;
+            }
+            let mut input = Input::Bytes(self.line.unread());
+            let step = self.machine.step(self.clock.now(), &mut input);
+            let left = if let Input::Bytes(rest) = input { rest.len() } else { 0 };
+            moved |= self.line.keep(left);
+            idle = !self.carry(step, &mut Input::Tick);
+            if idle {
+                break;
+            }
+            moved = true;
+        }
+        if !idle {
+            // The machine may have more to say of what it has taken.
+            self.drain(Input::Tick);
+        }
+        self.answer() | moved
+    }
+
+    /// Does what a step says; false for `Idle`.
+    fn carry(&mut self, step: Step<M::Event, M::Answer>, input: &mut Input<'_>) -> bool {
+        self.steps = self.steps.saturating_add(1);
+        match step {
+            Step::Idle => return false,
+            Step::Again => {}
+            Step::Act(action) => self.act(action, input),
+            Step::Event(event) => self.outlet.push(event),
+            Step::Done(tag, outcome) => self.done(tag, outcome),
+        }
+        true
+    }
+
+    fn act(&mut self, action: Action, input: &mut Input<'_>) {
+        match action {
+            Action::Open(pipe) => {
+                // No news of an older pipe may be taken for news of this one.
+                self.inbox.retain(|answer| !is_end(answer));
+                if is_of_pipe(input) || is_end(input) {
+                    *input = Input::Tick;
+                }
+                self.line.open(&pipe, self.connector.open(&pipe));
+            }
+            Action::Close => {
+                if is_of_pipe(input) {
+                    *input = Input::Tick;
+                }
+                // Where its end is being told already, that is the answer.
+                if !is_end(input) && !self.inbox.iter().any(is_end) {
+                    self.line.end(Cause::Asked);
+                    self.inbox.push_back(Input::Closed(Cause::Asked));
+                }
+            }
+            Action::Exchange(id, _) => {
+                let why = Cause::Unsupported("HTTP exchanges");
+                self.inbox.push_back(Input::Reply(id, Reply::Failed(why)));
+            }
+            // None is ever under way.
+            Action::Cancel(_) => {}
+            Action::Load(key) => self.jobs.push(Job::Load(key)),
+            Action::Store(key, value) => self.jobs.push(Job::Store(key, value.into())),
+            Action::Delete(key) => self.jobs.push(Job::Delete(key)),
+            Action::Write(slot, at, bytes) => self.jobs.push(Job::Write(slot, at, bytes)),
+            Action::AskWall => self.inbox.extend(wall().map(Input::Wall)),
+        }
+    }
+
+    fn done(&mut self, tag: Tag, outcome: Result<M::Answer, Failure>) {
+        if let Some(caller) = self.outcomes.remove(&tag) {
+            // A caller that has gone away does not want it.
+            let _ = caller.send(outcome.map_err(SendError::Failed));
+        }
+    }
+
+    /// Heeds what was asked beside the commands.
+    fn heed(&mut self, cx: &mut Context<'_>) -> bool {
+        let asked = self.control.poll_asked(cx);
+        if let Some(wall) = asked.wall {
+            self.feed(Input::Wall(wall));
+        }
+        if asked.reconnect {
+            self.machine.reconnect_now(self.clock.now());
+            self.feed(Input::Tick);
+        }
+        if asked.close && !self.closing {
+            self.requests.close();
+            // Those who asked before come first; whom there is no room for hears that the device is gone.
+            self.retry = true;
+            while self.take_commands(cx) {}
+            self.closing = true;
+            self.waiting = None;
+            while self.requests.try_recv().is_ok() {}
+            self.machine.close(self.clock.now());
+            self.feed(Input::Tick);
+        }
+        asked != Asked::default()
+    }
+
+    fn open(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.line.poll_opened(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {
+                self.feed(Input::Opened);
+            }
+            Poll::Ready(Err(cause)) => self.end(cause),
+        }
+        true
+    }
+
+    fn finish_jobs(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(finished) = self.jobs.poll_finished(cx) else {
+            return false;
+        };
+        match finished {
+            Finished::Stored(key, done) => self.feed(Input::Stored(key, done)),
+            Finished::Written(slot, at, done) => self.feed(Input::Written(slot, at, done)),
+            Finished::Loaded(key, Ok(value)) => {
+                self.feed(Input::Loaded(key, Ok(value.as_ref().map(|value| value.as_slice()))))
+            }
+            Finished::Loaded(key, Err(failed)) => self.feed(Input::Loaded(key, Err(failed))),
+        };
+        true
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.may_take_bytes() {
+            return false;
+        }
+        if !self.line.unread().is_empty() {
+            return self.feed_bytes();
+        }
+        match self.line.poll_read(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {
+                self.feed_bytes();
+            }
+            Poll::Ready(Err(cause)) => self.end(cause),
+        }
+        true
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.line.poll_write(cx, self.machine.transmit()) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(len)) => {
+                self.feed(Input::Sent(len));
+            }
+            Poll::Ready(Err(cause)) => {
+                // What the peer said before it went may be why it went.
+                self.read(cx);
+                if self.line.is_open() {
+                    self.end(cause);
+                }
+            }
+        }
+        true
+    }
+
+    fn tick(&mut self, cx: &mut Context<'_>) -> bool {
+        let due = |machine: &M, clock: &Clock| machine.deadline().is_some_and(|deadline| deadline.at <= clock.now());
+        if due(&self.machine, &self.clock) && self.feed(Input::Tick) {
+            return true;
+        }
+        let Some(deadline) = self.machine.deadline() else {
+            return false;
+        };
+        if self.clock.poll_until(cx, deadline.at).is_pending() {
+            return false;
+        }
+        self.feed(Input::Tick);
+        true
+    }
+
+    fn take_commands(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        for _ in 0..BATCH {
+            if self.closing || !self.machine.wants_command() || (self.waiting.is_some() && !self.retry) {
+                break;
+            }
+            let request = match self.waiting.take() {
+                Some(request) => request,
+                None => match self.requests.poll_recv(cx) {
+                    Poll::Ready(Some(request)) => request,
+                    Poll::Ready(None) | Poll::Pending => break,
+                },
+            };
+            self.offer(request);
+            moved = true;
+        }
+        if moved {
+            self.feed(Input::Tick);
+        }
+        moved
+    }
+
+    fn offer(&mut self, request: Request<M::Command, M::Answer>) {
+        match self.machine.command(self.clock.now(), &request.command) {
+            Ok(tag) => {
+                self.outcomes.insert(tag, request.done);
+                if let Some(accepted) = request.accepted {
+                    let _ = accepted.send(());
+                }
+            }
+            // While others are under way, the end of one makes room; with none, waiting could not help.
+            Err(Rejected::Full) if !self.outcomes.is_empty() => {
+                self.waiting = Some(request);
+                self.retry = false;
+            }
+            Err(why) => {
+                let _ = request.done.send(Err(SendError::Rejected(why)));
+            }
+        }
+    }
+
+    fn end(&mut self, cause: Cause) {
+        self.line.end(cause);
+        self.feed(Input::Closed(cause));
+    }
+
+    fn may_take_bytes(&self) -> bool {
+        self.machine.wants_bytes() && self.outlet.has_room()
+    }
+}
+
+/// Whether an input speaks of the pipe that was open until now, its end excepted.
+fn is_of_pipe(input: &Input<'_>) -> bool {
+    matches!(input, Input::Opened | Input::Bytes(_) | Input::Sent(_))
+}
+
+fn is_end(input: &Input<'_>) -> bool {
+    matches!(input, Input::Closed(_))
+}

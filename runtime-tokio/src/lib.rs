@@ -1,0 +1,95 @@
+//! Drives skytether's sans-IO machines on tokio: sockets, timers, files, and a handle to talk to them.
+//!
+//! [`spawn`] puts a machine (usually a `skytether_core` `Device`) on a task of its own and gives back three things: a
+//! [`Handle`] that sends commands from any task and awaits each one's own outcome, the [`Events`] that the device
+//! tells, and the task's join handle. The device dials at once, and again by its back-off when the connection ends.
+//!
+//! - **Closing.** [`Handle::close`], or dropping every handle, ends the device in order: what waits is sent, the peer is
+//!   told, each command gets its outcome; then the task ends.
+//! - **Back-pressure.** [`Handle::send`] waits while the device has no room. While the application does not take its
+//!   events, nothing more is read from the network; timers, writes and commands go on.
+//! - **Cancelling.** Dropping any future of this crate loses no command that the device has taken, and no event.
+//! - **Restarts.** With a [`Store`] in [`Options`], what the device must not forget outlives the process.
+//!
+//! Plain TCP is what [`Tcp`] opens; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with
+//! `Cause::Unsupported`.
+#![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod clock;
+mod driver;
+mod events;
+mod handle;
+mod line;
+mod options;
+mod pipe;
+mod store;
+
+pub use events::Events;
+pub use handle::{Handle, Pending, SendError};
+pub use options::{Options, Tap, Tapped};
+pub use pipe::{Connector, Tcp};
+pub use store::Store;
+
+use driver::Driver;
+use skytether_core::io::Machine;
+use tokio::task::JoinHandle;
+
+/// Drives `machine` over plain TCP on a task of its own.
+///
+/// The machine's clock starts now: give [`Instant::ZERO`](skytether_core::time::Instant::ZERO) to its constructor.
+/// The task ends when the machine is closed; aborting it drops the connection without a farewell.
+///
+/// # Panics
+/// Outside a tokio runtime with its time and IO drivers enabled.
+#[allow(clippy::type_complexity, reason = "three things with long names, each plain")]
+pub fn spawn<M>(machine: M, options: Options) -> (Handle<M::Command, M::Answer>, Events<M::Event>, JoinHandle<()>)
+where
+    M: Machine + Send + 'static,
+    M::Command: Send,
+    M::Event: Send,
+    M::Answer: Send,
+{
+    spawn_with(machine, Tcp, options)
+}
+
+/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`].
+///
+/// # Panics
+/// As [`spawn`].
+#[allow(clippy::type_complexity, reason = "as `spawn`")]
+pub fn spawn_with<M, K>(
+    machine: M,
+    connector: K,
+    options: Options,
+) -> (Handle<M::Command, M::Answer>, Events<M::Event>, JoinHandle<()>)
+where
+    M: Machine + Send + 'static,
+    M::Command: Send,
+    M::Event: Send,
+    M::Answer: Send,
+    K: Connector,
+{
+    let (handle, events, driver) = Driver::new(machine, connector, options);
+    (handle, events, tokio::spawn(driver.run()))
+}
+
+/// 32 random bytes of the operating system: the seed that a device draws its ids and jitter from.
+///
+/// # Errors
+/// Where the operating system offers no randomness.
+pub fn seed() -> std::io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
+}

@@ -1,0 +1,139 @@
+//! How a pipe is opened: name look-up, the addresses in turn, and what each failure means to the machine.
+
+use core::{future::Future, net::SocketAddr, time::Duration};
+use skytether_core::{
+    io::{Cause, Pipe},
+    link::{Endpoint, TlsIdentity},
+};
+use std::io;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+
+/// How long one address may take while others are left to try. The machine limits the whole.
+const EACH_ADDRESS: Duration = Duration::from_secs(5);
+
+/// Opens the pipes that a machine asks for. [`Tcp`] is the ordinary one; others (a tunnel, a test) plug in by
+/// [`spawn_with`](crate::spawn_with).
+pub trait Connector: Send + 'static {
+    /// What it opens. Dropping it closes the pipe.
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Opens a pipe. The future is dropped when the machine does not want it any more.
+    ///
+    /// # Errors
+    /// The causes of the driver's block of [`Cause`]: `Resolve`, `Unreachable`, `Lost`, `Tls`, `Unsupported`.
+    fn open(&self, pipe: &Pipe) -> impl Future<Output = Result<Self::Stream, Cause>> + Send + 'static;
+}
+
+/// Plain TCP with `TCP_NODELAY`. The name is looked up anew for each attempt; IPv6 and IPv4 addresses take turns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Tcp;
+
+impl Connector for Tcp {
+    type Stream = TcpStream;
+
+    fn open(&self, pipe: &Pipe) -> impl Future<Output = Result<TcpStream, Cause>> + Send + 'static {
+        let pipe = pipe.clone();
+        async move {
+            match pipe {
+                Pipe::Net(Endpoint { path: Some(_), .. }) => Err(Cause::Unsupported("WebSocket")),
+                Pipe::Net(Endpoint { host, port, tls: TlsIdentity::Plain, path: None }) => tcp(&host, port).await,
+                Pipe::Net(_) => Err(Cause::Unsupported("TLS")),
+                Pipe::Serial => Err(Cause::Unsupported("a serial line")),
+            }
+        }
+    }
+}
+
+/// Opens a TCP connection to the first address of `host` that answers.
+async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
+    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let found = lookup_host((name, port)).await.map_err(|error| {
+        tracing::warn!(host, port, step = "resolve", %error, "the host name could not be resolved");
+        Cause::Resolve
+    })?;
+    let addresses = in_turn(found);
+    if addresses.is_empty() {
+        tracing::warn!(host, port, step = "resolve", "the host name has no address");
+        return Err(Cause::Resolve);
+    }
+    let last = addresses.len().saturating_sub(1);
+    for (index, address) in addresses.into_iter().enumerate() {
+        let attempt = TcpStream::connect(address);
+        let opened = if index == last {
+            attempt.await
+        } else {
+            timeout(EACH_ADDRESS, attempt).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        };
+        match opened.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
+            Ok(stream) => {
+                tracing::debug!(host, port, %address, "connected");
+                return Ok(stream);
+            }
+            Err(error) => tracing::warn!(host, port, %address, step = "connect", %error, "no connection"),
+        }
+    }
+    Err(Cause::Unreachable)
+}
+
+/// The addresses with the two families alternating, beginning with the resolver's first choice: where one family leads
+/// nowhere, the second attempt already takes the other.
+fn in_turn(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let found: Vec<_> = found.collect();
+    let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut second = second.into_iter();
+    let mut turns = Vec::with_capacity(first.len().saturating_add(second.len()));
+    for address in first {
+        turns.push(address);
+        turns.extend(second.next());
+    }
+    turns.extend(second);
+    turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_144_the_address_families_take_turns() {
+        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let found = list(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
+        let expected = list(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+        assert_eq!(in_turn(found.into_iter()), expected);
+        let found = list(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(in_turn(found.clone().into_iter()), found);
+        assert_eq!(in_turn(core::iter::empty()), []);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_offered_is_said_by_name() {
+        let mut tls = Endpoint::tcp("127.0.0.1", 1);
+        tls.tls = TlsIdentity::Ca;
+        let mut socket = Endpoint::tcp("127.0.0.1", 1);
+        socket.path = Some("/mqtt".into());
+        for (pipe, what) in [(Pipe::Net(tls), "TLS"), (Pipe::Net(socket), "WebSocket"), (Pipe::Serial, "a serial line")]
+        {
+            assert_eq!(Tcp.open(&pipe).await.unwrap_err(), Cause::Unsupported(what));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_unreachable_and_a_bad_name_does_not_resolve() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert_eq!(tcp("127.0.0.1", port).await.unwrap_err(), Cause::Unreachable);
+        assert_eq!(tcp("not a host name", port).await.unwrap_err(), Cause::Resolve);
+    }
+
+    #[tokio::test]
+    async fn r_144_the_connection_has_nodelay() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tcp("localhost", listener.local_addr().unwrap().port()).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
+}

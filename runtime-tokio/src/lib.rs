@@ -13,6 +13,56 @@
 //!
 //! Plain TCP is what [`Tcp`] opens; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with
 //! `Cause::Unsupported`.
+//!
+//! ```
+//! use skytether_core::{
+//!     device::{self, Device, Event},
+//!     link::{Connect, Endpoint, QoS},
+//!     mqtt::session::{self, Session},
+//!     plain::{Answer, Command, Config, Plain},
+//!     time::Instant,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! # let port = broker.local_addr()?.port();
+//! # let broker = tokio::spawn(async move {
+//! #     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! #     let (mut device, _) = broker.accept().await?;
+//! #     device.read_exact(&mut [0; 21]).await?;
+//! #     device.write_all(&[0x20, 2, 0, 0]).await?;
+//! #     let mut heard = Vec::new();
+//! #     device.read_to_end(&mut heard).await?;
+//! #     std::io::Result::Ok(heard)
+//! # });
+//! let cloud = Plain::new(Config {
+//!     endpoint: Endpoint::tcp("127.0.0.1", port),
+//!     connect: Connect { client_id: "porch-01".into(), clean_session: true, keep_alive: 60, ..Connect::default() },
+//! });
+//! let session = Session::new(session::Options::default());
+//! let device = Device::new(session, cloud, device::Config::default(), skytether_tokio::seed()?, Instant::ZERO);
+//! let (handle, mut events, task) = skytether_tokio::spawn(device, skytether_tokio::Options::default());
+//!
+//! while let Some(event) = events.next().await {
+//!     if event == Event::Ready {
+//!         break;
+//!     }
+//! }
+//! let light = Command::Publish {
+//!     topic: "porch/light".into(),
+//!     payload: b"on"[..].into(),
+//!     qos: QoS::AtMostOnce,
+//!     retain: false,
+//!     ttl: None,
+//! };
+//! assert_eq!(handle.send(light).await?, Answer::Published);
+//! handle.close();
+//! task.await?;
+//! # assert_eq!(broker.await??, b"\x30\x0f\x00\x0bporch/lighton\xe0\x00");
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
 #![cfg_attr(

@@ -1,0 +1,343 @@
+//! A small machine that speaks in lines and writes down what its driver does, and pipes made of memory.
+//!
+//! It sends `<tag> <text>\n` for a command and ends it at `ok <tag>\n`, or as soon as it was sent where the text begins
+//! with `!`. Any other line is an event. At `close` it sends `bye\n`, and closes the pipe once that is gone or its time
+//! limit is over.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use skytether_core::{
+    io::{
+        Action, Cause, Deadline, Exchange, ExchangeId, Failure, Input, Instant, Key, Machine, Method, Pipe, Rejected,
+        Sink, Step, Tag,
+    },
+    link::Endpoint,
+};
+use skytether_tokio::Connector;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::{Future, pending},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::io::{DuplexStream, duplex};
+
+/// How long the machine gives its farewell.
+pub(crate) const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Told {
+    Up,
+    Line(String),
+    Down(Cause),
+    Beat,
+    /// An input about something else than the pipe, as `Debug` shows it.
+    Heard(String),
+}
+
+/// What the driver did, in order, and how often it called.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) inputs: Vec<String>,
+    pub(crate) accepted: Vec<String>,
+    pub(crate) steps: usize,
+}
+
+pub(crate) struct Script {
+    pub(crate) log: Arc<Mutex<Log>>,
+    /// Commands that may be under way at once.
+    pub(crate) room: usize,
+    /// Sends and tells a beat this often.
+    pub(crate) beat: Option<Duration>,
+    /// Dials again this long after an end.
+    pub(crate) redial: Option<Duration>,
+    /// Actions at the first step.
+    pub(crate) first: Vec<Action>,
+    pub(crate) pending: VecDeque<Step<Told, String>>,
+    pub(crate) out: Vec<u8>,
+    pub(crate) line: Vec<u8>,
+    pub(crate) open: BTreeMap<u32, Option<usize>>,
+    pub(crate) next: u32,
+    pub(crate) sent: usize,
+    pub(crate) queued: usize,
+    pub(crate) state: State,
+    pub(crate) next_beat: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum State {
+    Down(Option<Instant>),
+    Opening,
+    Up,
+    Bye(Instant),
+    Closing,
+    Closed,
+}
+
+impl Script {
+    pub(crate) fn new() -> Self {
+        Self {
+            log: Arc::default(),
+            room: 8,
+            beat: None,
+            redial: Some(Duration::from_millis(10)),
+            first: Vec::new(),
+            pending: VecDeque::new(),
+            out: Vec::new(),
+            line: Vec::new(),
+            open: BTreeMap::new(),
+            next: 0,
+            sent: 0,
+            queued: 0,
+            state: State::Down(Some(Instant::ZERO)),
+            next_beat: None,
+        }
+    }
+
+    fn say(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+        self.queued += text.len();
+    }
+
+    fn hear(&mut self, line: &str) {
+        if let Some(tag) = line.strip_prefix("ok ").and_then(|tag| tag.parse().ok()) {
+            if self.open.remove(&tag).is_some() {
+                self.pending.push_back(Step::Done(Tag(tag), Ok(line.to_owned())));
+            }
+        } else {
+            self.pending.push_back(Step::Event(Told::Line(line.to_owned())));
+        }
+    }
+
+    fn take(&mut self, now: Instant, input: Input<'_>) {
+        self.log.lock().unwrap().inputs.push(format!("{input:?}"));
+        match input {
+            Input::Opened => {
+                assert!(self.state == State::Opening, "opened out of place");
+                self.state = State::Up;
+                self.next_beat = self.beat.map(|beat| now.after(beat));
+                self.pending.push_back(Step::Event(Told::Up));
+            }
+            Input::Sent(len) => {
+                self.out.drain(..len);
+                self.sent += len;
+                let sent = self.sent;
+                let gone: Vec<u32> = self
+                    .open
+                    .iter()
+                    .filter(|(_, end)| end.is_some_and(|end| end <= sent))
+                    .map(|(tag, _)| *tag)
+                    .collect();
+                for tag in gone {
+                    self.open.remove(&tag);
+                    self.pending.push_back(Step::Done(Tag(tag), Ok(String::from("sent"))));
+                }
+            }
+            Input::Closed(cause) => {
+                assert!(!matches!(self.state, State::Down(_) | State::Closed), "a second end of the same pipe");
+                self.pending.push_back(Step::Event(Told::Down(cause)));
+                self.sent += self.out.len();
+                self.out.clear();
+                self.line.clear();
+                self.next_beat = None;
+                if matches!(self.state, State::Bye(_) | State::Closing) {
+                    self.finish();
+                } else {
+                    self.state = State::Down(self.redial.map(|wait| now.after(wait)));
+                }
+            }
+            Input::Bytes(_) | Input::Tick => unreachable!(),
+            other
+            @ (Input::Reply(..) | Input::Stored(..) | Input::Loaded(..) | Input::Written(..) | Input::Wall(_)) => {
+                self.pending.push_back(Step::Event(Told::Heard(format!("{other:?}"))));
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        for tag in std::mem::take(&mut self.open).into_keys() {
+            self.pending.push_back(Step::Done(Tag(tag), Err(Failure::Closed)));
+        }
+        self.state = State::Closed;
+    }
+
+    fn time(&mut self, now: Instant) {
+        match self.state {
+            State::Down(Some(at)) if at <= now => {
+                self.state = State::Opening;
+                self.pending.push_back(Step::Act(Action::Open(Pipe::Net(Endpoint::tcp("scripted", 1)))));
+            }
+            State::Bye(by) if self.out.is_empty() || by <= now => {
+                self.state = State::Closing;
+                self.pending.push_back(Step::Act(Action::Close));
+            }
+            State::Down(_) | State::Opening | State::Up | State::Bye(_) | State::Closing | State::Closed => {}
+        }
+        if let Some(at) = self.next_beat.filter(|at| *at <= now && self.state == State::Up) {
+            self.next_beat = self.beat.map(|beat| at.after(beat));
+            self.say("beat\n");
+            self.pending.push_back(Step::Event(Told::Beat));
+        }
+    }
+}
+
+impl Machine for Script {
+    type Command = String;
+    type Event = Told;
+    type Answer = String;
+
+    fn step(&mut self, now: Instant, input: &mut Input<'_>) -> Step<Told, String> {
+        self.log.lock().unwrap().steps += 1;
+        self.pending.extend(std::mem::take(&mut self.first).into_iter().map(Step::Act));
+        loop {
+            if let Some(step) = self.pending.pop_front() {
+                return step;
+            }
+            if let Input::Bytes(bytes) = input {
+                let Some((&byte, rest)) = bytes.split_first() else {
+                    *input = Input::Tick;
+                    continue;
+                };
+                *bytes = rest;
+                if byte == b'\n' {
+                    let line = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
+                    self.hear(&line);
+                } else {
+                    self.line.push(byte);
+                }
+                continue;
+            }
+            match std::mem::replace(input, Input::Tick) {
+                Input::Tick => self.time(now),
+                other => self.take(now, other),
+            }
+            if self.pending.is_empty() {
+                return Step::Idle;
+            }
+        }
+    }
+
+    fn command(&mut self, _: Instant, command: &String) -> Result<Tag, Rejected> {
+        if command == "bad" {
+            return Err(Rejected::Invalid("a bad command"));
+        }
+        if self.open.len() >= self.room || command == "huge" {
+            return Err(Rejected::Full);
+        }
+        let tag = self.next;
+        self.next += 1;
+        self.say(&format!("{tag} {command}\n"));
+        self.open.insert(tag, command.starts_with('!').then_some(self.queued));
+        self.log.lock().unwrap().accepted.push(command.clone());
+        Ok(Tag(tag))
+    }
+
+    fn close(&mut self, now: Instant) {
+        match self.state {
+            State::Up => {
+                self.say("bye\n");
+                self.state = State::Bye(now.after(CLOSE_LIMIT));
+            }
+            State::Opening => {
+                self.state = State::Closing;
+                self.pending.push_back(Step::Act(Action::Close));
+            }
+            State::Down(_) => self.finish(),
+            State::Bye(_) | State::Closing | State::Closed => {}
+        }
+    }
+
+    fn reconnect_now(&mut self, now: Instant) {
+        if matches!(self.state, State::Down(_)) {
+            self.state = State::Down(Some(now));
+        }
+    }
+
+    fn deadline(&self) -> Option<Deadline> {
+        let at = match self.state {
+            State::Down(at) => at,
+            State::Bye(by) => Some(if self.out.is_empty() { Instant::ZERO } else { by }),
+            State::Opening | State::Up | State::Closing | State::Closed => None,
+        };
+        let state = at.map(|at| Deadline { at, why: "state" });
+        Deadline::earlier(state, self.next_beat.map(|at| Deadline { at, why: "beat" }))
+    }
+
+    fn transmit(&self) -> &[u8] {
+        if matches!(self.state, State::Up | State::Bye(_)) { &self.out } else { &[] }
+    }
+
+    fn wants_command(&self) -> bool {
+        true
+    }
+
+    fn wants_bytes(&self) -> bool {
+        // As a session whose acknowledgements wait for the pipe.
+        self.out.len() < 4096
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state == State::Closed && self.pending.is_empty()
+    }
+}
+
+/// What the next attempt to open a pipe meets.
+pub(crate) enum Plug {
+    Stream(DuplexStream),
+    Fails(Cause),
+    /// Never opens; the value is dropped with the attempt.
+    Never(Arc<()>),
+}
+
+/// Opens the pipes that a test has laid out; after the last, attempts never end.
+#[derive(Clone, Default)]
+pub(crate) struct Wires(Arc<Mutex<VecDeque<Plug>>>);
+
+impl Wires {
+    pub(crate) fn push(&self, plug: Plug) {
+        self.0.lock().unwrap().push_back(plug);
+    }
+
+    /// Lays a pipe that holds `size` bytes each way; returns the peer's end.
+    pub(crate) fn lay(&self, size: usize) -> DuplexStream {
+        let (ours, peer) = duplex(size);
+        self.push(Plug::Stream(ours));
+        peer
+    }
+}
+
+impl Connector for Wires {
+    type Stream = DuplexStream;
+
+    fn open(&self, _: &Pipe) -> impl Future<Output = Result<DuplexStream, Cause>> + Send + 'static {
+        let plug = self.0.lock().unwrap().pop_front();
+        async move {
+            match plug {
+                Some(Plug::Stream(stream)) => Ok(stream),
+                Some(Plug::Fails(cause)) => Err(cause),
+                Some(Plug::Never(held)) => {
+                    pending::<()>().await;
+                    drop(held);
+                    Err(Cause::Lost)
+                }
+                None => pending().await,
+            }
+        }
+    }
+}
+
+/// An exchange, to see it refused.
+pub(crate) fn exchange() -> Action {
+    let exchange = Exchange {
+        method: Method::Get,
+        url: String::from("https://example.invalid/"),
+        headers: Vec::new(),
+        range: None,
+        body: Vec::new(),
+        sink: Sink::Memory(10),
+    };
+    Action::Exchange(ExchangeId(3), Box::new(exchange))
+}
+
+pub(crate) fn secret(name: &str) -> Key {
+    Key::Secret(name.into())
+}

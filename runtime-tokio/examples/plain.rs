@@ -12,7 +12,7 @@ use skytether_tokio::{Options, seed, spawn};
 use std::env::args;
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn core::error::Error>> {
     let host = args().nth(1).unwrap_or_else(|| "localhost".into());
     let port = args().nth(2).map_or(Ok(1883), |port| port.parse())?;
     let seed = seed()?;

@@ -7,7 +7,7 @@
 use crate::{
     clock::{Clock, wall},
     events::{Events, Outlet, queue},
-    handle::{Asked, Control, Handle, Request, SendError, handle},
+    handle::{Asked, Control, Handle, Request, Requests, SendError, handle},
     line::Line,
     options::Options,
     pipe::Connector,
@@ -22,10 +22,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::yield_now,
-};
+use tokio::{sync::oneshot, task::yield_now};
 
 /// Commands taken in one turn before the bytes they made are written.
 const BATCH: usize = 64;
@@ -42,7 +39,7 @@ pub(crate) struct Driver<M: Machine, K: Connector> {
     outlet: Outlet<M::Event>,
     control: Arc<Control>,
     closing: bool,
-    requests: mpsc::Receiver<Request<M::Command, M::Answer>>,
+    requests: Requests<M::Command, M::Answer>,
     /// A command that found no room.
     waiting: Option<Request<M::Command, M::Answer>>,
     /// Whether anything has happened since that could have made room.

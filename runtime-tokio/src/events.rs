@@ -37,7 +37,7 @@ impl<E> Events<E> {
         self.queue.lock().take()
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<E>> {
+    fn poll_event(&self, cx: &Context<'_>) -> Poll<Option<E>> {
         let mut state = self.queue.lock();
         if let Some(event) = state.take() {
             return Poll::Ready(Some(event));
@@ -53,7 +53,7 @@ impl<E> Events<E> {
 impl<E> Stream for Events<E> {
     type Item = E;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<E>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<E>> {
         self.poll_event(cx)
     }
 }
@@ -102,7 +102,7 @@ impl<E> Outlet<E> {
     }
 
     /// Whether the spare places are used up too. Registers the task for the moment when there is room again.
-    pub(crate) fn poll_overfull(&self, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn poll_overfull(&self, cx: &Context<'_>) -> bool {
         let mut state = self.queue.lock();
         if state.waiting.len() >= state.capacity {
             state.driver = Some(cx.waker().clone());
@@ -180,30 +180,30 @@ mod tests {
     #[test]
     fn events_come_out_in_order_and_end_with_the_driver() {
         let (outlet, mut events) = queue(2);
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(events.poll_event(&mut cx).is_pending());
+        let cx = Context::from_waker(Waker::noop());
+        assert!(events.poll_event(&cx).is_pending());
         outlet.push(1);
         assert!(outlet.has_room());
         outlet.push(2);
         assert!(!outlet.has_room());
-        assert!(!outlet.poll_overfull(&mut cx));
+        assert!(!outlet.poll_overfull(&cx));
         drop(outlet);
-        assert_eq!(events.poll_event(&mut cx), Poll::Ready(Some(1)));
+        assert_eq!(events.poll_event(&cx), Poll::Ready(Some(1)));
         assert_eq!(events.try_next(), Some(2));
-        assert_eq!(events.poll_event(&mut cx), Poll::Ready(None));
+        assert_eq!(events.poll_event(&cx), Poll::Ready(None));
     }
 
     #[test]
     fn a_queue_that_no_one_reads_takes_its_spare_and_then_says_so() {
         let (outlet, mut events) = queue(1);
-        let mut cx = Context::from_waker(Waker::noop());
+        let cx = Context::from_waker(Waker::noop());
         for n in 0..=SPARE {
-            assert!(!outlet.poll_overfull(&mut cx), "event {n}");
+            assert!(!outlet.poll_overfull(&cx), "event {n}");
             outlet.push(n);
         }
-        assert!(outlet.poll_overfull(&mut cx));
+        assert!(outlet.poll_overfull(&cx));
         assert_eq!(events.try_next(), Some(0));
-        assert!(!outlet.poll_overfull(&mut cx));
+        assert!(!outlet.poll_overfull(&cx));
     }
 
     #[test]

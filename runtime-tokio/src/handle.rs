@@ -151,6 +151,9 @@ pub(crate) struct Request<C, A> {
     pub(crate) done: oneshot::Sender<Result<A, SendError>>,
 }
 
+/// The driver's end of the channel of commands.
+pub(crate) type Requests<C, A> = mpsc::Receiver<Request<C, A>>;
+
 /// What was asked beside the commands since the driver looked last: at most one of each, so that it cannot grow.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Asked {
@@ -178,7 +181,7 @@ impl Control {
     }
 
     /// What was asked since the last call; registers the task for the next.
-    pub(crate) fn poll_asked(&self, cx: &mut Context<'_>) -> Asked {
+    pub(crate) fn poll_asked(&self, cx: &Context<'_>) -> Asked {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.1 = Some(cx.waker().clone());
         core::mem::take(&mut state.0)
@@ -186,7 +189,7 @@ impl Control {
 }
 
 /// A handle, and the driver's ends of it; `commands` may wait between them.
-pub(crate) fn handle<C, A>(commands: usize) -> (Handle<C, A>, mpsc::Receiver<Request<C, A>>, Arc<Control>) {
+pub(crate) fn handle<C, A>(commands: usize) -> (Handle<C, A>, Requests<C, A>, Arc<Control>) {
     let (requests, incoming) = mpsc::channel(commands.max(1));
     let control = Arc::new(Control::default());
     let inner = Inner { requests, control: Arc::clone(&control) };

@@ -24,13 +24,13 @@
 //! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # async fn main() -> Result<(), Box<dyn core::error::Error>> {
 //! # let broker = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! # let port = broker.local_addr()?.port();
 //! # let broker = tokio::spawn(async move {
 //! #     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 //! #     let (mut device, _) = broker.accept().await?;
-//! #     device.read_exact(&mut [0; 21]).await?;
+//! #     device.read_exact(&mut [0; 22]).await?;
 //! #     device.write_all(&[0x20, 2, 0, 0]).await?;
 //! #     let mut heard = Vec::new();
 //! #     device.read_to_end(&mut heard).await?;

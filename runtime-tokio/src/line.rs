@@ -4,15 +4,13 @@ use crate::options::{Tap, Tapped};
 use core::{
     future::Future,
     ops::Range,
+    panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 use skytether_core::io::{Cause, Pipe};
-use std::{
-    io,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{io, panic::catch_unwind};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     task::JoinSet,
@@ -168,7 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
         }
     }
 
-    fn broke<T>(&self, cx: &mut Context<'_>, step: &str, error: &io::Error) -> Poll<Result<T, Cause>> {
+    fn broke<T>(&self, cx: &Context<'_>, step: &str, error: &io::Error) -> Poll<Result<T, Cause>> {
         if error.kind() == io::ErrorKind::Interrupted {
             // No one else will wake us for it.
             cx.waker().wake_by_ref();

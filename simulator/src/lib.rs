@@ -2,7 +2,7 @@
 //!
 //! [`broker::Broker`] is the server side of MQTT as a pure state machine: bytes of many clients in, bytes out, time told
 //! by the caller. A [`broker::policy::Policy`] makes a cloud of it: who may connect, what may be said where, and what
-//! the cloud answers. [`rules`] is the rule engine of a cloud.
+//! the cloud answers. [`tencent`] is such a cloud, [`rules`] the rule engine in it.
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
 #![cfg_attr(
@@ -22,3 +22,4 @@ pub mod home;
 pub mod rules;
 #[cfg(feature = "server")]
 pub mod server;
+pub mod tencent;

@@ -43,6 +43,7 @@ fn r_83_a_device_is_ready_only_when_its_cloud_says_so() {
 fn r_83_ready_is_told_once_a_connection() {
     let mut bench = Bench::up(Sky { needs: true, ..Sky::default() });
     assert_eq!(bench.bytes(b"G"), ["Ready"]);
+    assert_eq!(bench.bytes(b"M"), ["cloud: message on t"]);
     bench.lose();
     bench.connect();
     assert_eq!(bench.bytes(b"G"), ["Ready"]);

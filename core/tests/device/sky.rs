@@ -15,7 +15,7 @@ pub struct Sky {
     pub chatty: bool,
     /// Says nothing of messages, but answers each with an action.
     pub acts: bool,
-    /// Asks for a filter when the connection is up and is ready when it is granted.
+    /// Asks for a filter when the connection is up and is ready when it is granted, and says so again at messages.
     pub needs: bool,
     /// Redials when it hears this.
     pub redials_at: Option<&'static str>,
@@ -110,6 +110,9 @@ impl Cloud for Sky {
                 cx.degraded();
             }
             Heard::Link(Notice::Message(message)) => {
+                if self.needs {
+                    cx.ready();
+                }
                 return Some(Out::Event(format!("message on {}", message.topic)));
             }
             Heard::Link(Notice::Down(cause)) => return self.say(cx, format!("down: {cause}")),

@@ -265,7 +265,7 @@ fn application_traffic_flows_as_soon_as_the_platform_accepts() {
     sky.command(&publish(UserTopic::own("event"), b"early", QoS::AtLeastOnce)).unwrap();
     sky.wait_for_open();
     assert_eq!(sky.sent(), []);
-    sky.accept();
+    sky.accept(false);
     assert!(sky.said.contains(&Said::Event(device::Event::Ready)));
     assert!(matches!(&sky.sent()[..], [Wire::Publish { payload, .. }] if payload == b"early"));
 }

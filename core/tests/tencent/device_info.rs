@@ -36,6 +36,10 @@ fn with(text: &str, key: &str, new: serde_json::Value) -> String {
 
 #[test]
 fn the_short_form_of_the_samples_is_enough() {
+    for placeholder in ["", "YOUR_PRODUCT_SECRET"] {
+        let device = parse(&with(CERT, "/productSecret", placeholder.into())).unwrap();
+        assert_eq!(device.product_secret, None, "registration has nothing to sign with");
+    }
     let device = parse(KEY).unwrap();
     assert_eq!((device.product.as_str(), device.device.as_str()), ("DOORPRD9A1", "door1"));
     assert_eq!((device.product_secret, device.region), (None, Region::China));

@@ -55,7 +55,7 @@ impl Sky {
     pub(crate) fn up() -> Self {
         let mut sky = Self::new(door());
         sky.wait_for_open();
-        sky.accept();
+        sky.accept(false);
         sky.said.clear();
         sky
     }
@@ -74,8 +74,8 @@ impl Sky {
         panic!("it never dialled: {:?}", self.said);
     }
 
-    pub(crate) fn accept(&mut self) {
-        let packet = ConnAck { session_present: false, refusal: None }.encode();
+    pub(crate) fn accept(&mut self, session_present: bool) {
+        let packet = ConnAck { session_present, refusal: None }.encode();
         self.give(Input::Bytes(&packet));
     }
 

@@ -1,7 +1,8 @@
 //! How the platform is asked for the time: the packets, their order, and the one end that each question has.
 
-use crate::sky::{Sky, Wire};
+use crate::sky::{Sky, Wire, door};
 use core::time::Duration;
+use proptest::prelude::*;
 use skytether_core::{
     io::{Cause, Failure, Input, Instant, Machine as _, Rejected, Tag, UnixMillis},
     link::QoS,
@@ -36,8 +37,9 @@ fn asking() -> (Sky, Tag) {
 }
 
 #[track_caller]
-fn ends_once(sky: &mut Sky, tag: Tag, failure: Failure) {
-    assert_eq!(sky.done(), [(tag, Err(failure))]);
+fn ends_once(sky: &mut Sky, tag: Tag, failure: impl Into<Option<Failure>>) {
+    let expected: Vec<_> = failure.into().map(|failure| (tag, Err(failure))).into_iter().collect();
+    assert_eq!(sky.done(), expected);
     for _ in 0..100 {
         let Some(deadline) = sky.device.deadline() else { break };
         sky.tick_at(deadline.at.0.max(sky.now.0));
@@ -116,11 +118,11 @@ fn one_question_runs_at_a_time_and_the_next_may_follow() {
 
 #[test]
 fn without_a_connection_the_question_is_refused() {
-    let mut sky = Sky::new(crate::sky::door());
+    let mut sky = Sky::new(door());
     assert_eq!(sky.command(&Command::SyncTime), Err(Rejected::Offline));
     sky.wait_for_open();
     assert_eq!(sky.command(&Command::SyncTime), Err(Rejected::Offline));
-    sky.accept();
+    sky.accept(false);
     assert_eq!(sky.sent(), []);
     assert!(sky.command(&Command::SyncTime).is_ok());
 }
@@ -174,15 +176,64 @@ fn r_82_a_refused_subscription_ends_the_question() {
 
 #[test]
 fn r_5_a_question_ends_with_its_connection() {
-    let (mut sky, tag) = asking();
-    sky.give(Input::Closed(Cause::Lost));
-    ends_once(&mut sky, tag, Failure::Lost);
-    // Nothing of it is left over for the next connection.
-    sky.said.clear();
-    let first = sky.wait_for_open();
-    assert!(matches!(first[..], [Wire::Connect { .. }]), "{first:?}");
-    sky.accept();
-    assert_eq!(sky.sent(), []);
+    for granted in [false, true] {
+        let mut config = door();
+        config.clean_session = false;
+        let mut sky = Sky::new(config);
+        sky.wait_for_open();
+        sky.accept(false);
+        let tag = sky.command(&Command::SyncTime).unwrap();
+        assert_eq!(sky.sent(), [subscribe(1), ask()]);
+        if granted {
+            sky.suback(1, Some(QoS::AtMostOnce));
+        }
+        sky.give(Input::Closed(Cause::Lost));
+        assert_eq!(sky.done(), [(tag, Err(Failure::Lost))]);
+        // Nothing of it is left over for the next connection.
+        sky.said.clear();
+        sky.wait_for_open();
+        sky.accept(true);
+        assert_eq!(sky.sent(), []);
+        ends_once(&mut sky, tag, None);
+    }
+}
+
+proptest! {
+    #[test]
+    fn r_5_whatever_happens_each_question_ends_exactly_once(turns in proptest::collection::vec(0..8_u8, 1..60)) {
+        let mut sky = Sky::up();
+        let (mut open, mut ended) = (vec![], vec![]);
+        for turn in turns {
+            sky.tick_at(sky.now.0 + u64::from(turn) * 700);
+            match turn {
+                0 | 1 => open.extend(sky.command(&Command::SyncTime)),
+                2 => sky.message(DOWN, ANSWER),
+                3 => sky.message(DOWN, b"{}"),
+                4 => sky.give(Input::Closed(Cause::Lost)),
+                5 => {
+                    sky.give(Input::Opened);
+                    sky.accept(false);
+                }
+                // The device's packets, answered as they come: filters are refused every other time.
+                _ => for packet in sky.sent() {
+                    match packet {
+                        Wire::Subscribe { id, .. } => sky.suback(id, (turn == 6).then_some(QoS::AtMostOnce)),
+                        Wire::Unsubscribe { id, .. } => sky.ack(AckKind::UnsubAck, id),
+                        _ => {}
+                    }
+                },
+            }
+            ended.extend(sky.done().into_iter().map(|(tag, _)| tag));
+        }
+        sky.device.close(sky.now);
+        for _ in 0..20 {
+            sky.tick_at(sky.now.0 + 1000);
+        }
+        ended.extend(sky.done().into_iter().map(|(tag, _)| tag));
+        prop_assert!(sky.device.is_closed());
+        ended.sort();
+        prop_assert_eq!(open, ended);
+    }
 }
 
 #[test]

@@ -136,7 +136,8 @@ pub enum Event {
     Unrouted(Received),
     /// An answer to [`Command::SyncTime`] that cannot be true; the command stays open until its time is over.
     TimeDisbelieved(TimeError),
-    /// The platform refused the connection for what we said of ourselves. It is tried again with a fresh signature.
+    /// The platform refused the connection for what we said of ourselves. Credentials are tried again with a fresh
+    /// signature; at a refused client id or protocol version the device gives up, until it is told to reconnect.
     Refused {
         /// The platform's reason.
         refusal: Refusal,
@@ -152,6 +153,8 @@ pub struct Tencent {
     endpoint: Endpoint,
     sync: TimeSync,
     asked_wall: bool,
+    /// Told at the next dial: trying again would not help.
+    fatal: Option<Fatal>,
 }
 
 /// The code with which SUBACK refuses a filter (MQTT 3.9.3).
@@ -166,7 +169,7 @@ impl Tencent {
     /// [`Fatal::Invalid`] names the part of the configuration that cannot work.
     pub fn new(config: Config) -> Result<Self, Fatal> {
         let endpoint = config.check()?;
-        Ok(Self { config, endpoint, sync: TimeSync::default(), asked_wall: false })
+        Ok(Self { config, endpoint, sync: TimeSync::default(), asked_wall: false, fatal: None })
     }
 
     /// What it was told.
@@ -243,7 +246,14 @@ impl Tencent {
             }
             Notice::Failed(tag, failure) => Some(Out::Done(tag, Err(failure))),
             Notice::Message(message) => self.message(cx, message),
-            Notice::Down(cause) => self.sync.down(cause).map(said).or_else(|| refused(cause)),
+            Notice::Down(cause) => {
+                self.fatal = fatal(cause);
+                if self.fatal.is_some() {
+                    // To say so at once, instead of after the back-off.
+                    cx.redial();
+                }
+                self.sync.down(cause).map(said).or_else(|| refused(cause))
+            }
             Notice::Wall(_) | Notice::Note(_) => None,
         }
     }
@@ -255,6 +265,9 @@ impl Cloud for Tencent {
     type Answer = Answer;
 
     fn dial(&mut self, cx: &mut Cx<'_>) -> Dial {
+        if let Some(fatal) = self.fatal.take() {
+            return Dial::GiveUp(fatal);
+        }
         let expiry = match (self.config.lifetime, cx.wall) {
             (None, _) => NEVER,
             (Some(lifetime), Some(wall)) => wall.after(lifetime).seconds(),
@@ -350,6 +363,18 @@ fn offered(link: &dyn Link, qos: QoS) -> Result<(), Rejected> {
     Ok(())
 }
 
+/// The refusals that another attempt with the same configuration meets again (§3.4).
+fn fatal(cause: Cause) -> Option<Fatal> {
+    let Cause::Refused(refusal) = cause else { return None };
+    match refusal {
+        Refusal::ProtocolVersion => Some(Fatal::Invalid("the server refuses MQTT 3.1.1")),
+        Refusal::IdentifierRejected => {
+            Some(Fatal::Invalid("the platform refuses the client id: check productId and deviceName"))
+        }
+        Refusal::ServerUnavailable | Refusal::BadCredentials | Refusal::NotAuthorized => None,
+    }
+}
+
 fn refused(cause: Cause) -> Said {
     let Cause::Refused(refusal) = cause else { return None };
     let check = match refusal {
@@ -358,7 +383,8 @@ fn refused(cause: Cause) -> Said {
             "deviceSecret, productId and deviceName; with a signature lifetime, the device's clock too"
         }
         Refusal::NotAuthorized => "the console: is the device enabled, and is the secret still its own?",
-        Refusal::ProtocolVersion | Refusal::ServerUnavailable => return None,
+        Refusal::ProtocolVersion => "the host and port: the server there speaks no MQTT 3.1.1",
+        Refusal::ServerUnavailable => return None,
     };
     Some(Out::Event(Event::Refused { refusal, check }))
 }

@@ -146,6 +146,26 @@ fn not_even_a_person_in_a_hurry_makes_two_attempts_within_5_s_of_a_refusal() {
 }
 
 #[test]
+fn a_refused_client_id_is_told_once_and_not_tried_again_until_the_application_says_so() {
+    for refusal in [Refusal::IdentifierRejected, Refusal::ProtocolVersion] {
+        let mut sky = Sky::new(door());
+        sky.wait_for_open();
+        sky.refuse(refusal);
+        let gave_up = |said: &Said| matches!(said, Said::Event(device::Event::GaveUp(Fatal::Invalid(_))));
+        assert_eq!(sky.said.iter().filter(|said| gave_up(said)).count(), 1, "{:?}", sky.said);
+        assert!(matches!(sky.events()[..], [Event::Refused { .. }]));
+        assert_eq!(sky.device.deadline(), None);
+        sky.tick_at(10_000_000);
+        assert!(!sky.said.iter().any(|said| matches!(said, Said::Act(Action::Open(_)))));
+        sky.device.reconnect_now(sky.now);
+        sky.give(Input::Tick);
+        sky.wait_for_open();
+        sky.accept(false);
+        assert!(sky.said.contains(&Said::Event(device::Event::Ready)));
+    }
+}
+
+#[test]
 fn a_busy_platform_is_no_question_of_credentials() {
     let mut sky = Sky::new(door());
     sky.wait_for_open();

@@ -78,14 +78,14 @@ impl fmt::Display for ProductId {
     }
 }
 
-/// A device name: 1 to 48 characters. The console allows `[A-Za-z0-9:_-]`; accepted is all but `/ + # ;`, white space
-/// and control characters, so that a name which the cloud took can always connect.
+/// A device name. The console allows 1 to 48 of `[A-Za-z0-9:_-]`; accepted are up to 64 characters of all but
+/// `/ + # ;`, white space and control characters, so that a name which the cloud took can always connect.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DeviceName(Box<str>);
 
 impl DeviceName {
     /// Characters at most.
-    pub const MAX: usize = 48;
+    pub const MAX: usize = 64;
 
     /// Checks a device name.
     ///
@@ -165,11 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn a_device_name_has_up_to_48_characters_and_no_separator() {
-        for name in ["door1", "a_b-c:D.9", "温度计", &"x".repeat(48)] {
+    fn a_device_name_has_up_to_64_characters_and_no_separator() {
+        for name in ["door1", "a_b-c:D.9", "温度计", &"x".repeat(64)] {
             assert_eq!(DeviceName::new(name).unwrap().as_str(), name);
         }
-        assert_eq!(DeviceName::new(&"x".repeat(49)), Err(IdentityError::TooLong { max: 48 }));
+        assert_eq!(DeviceName::new(&"x".repeat(65)), Err(IdentityError::TooLong { max: 64 }));
         for (name, wrong) in [("a/b", '/'), ("a+", '+'), ("#", '#'), ("a;b", ';'), ("a b", ' '), ("a\0", '\0')] {
             assert_eq!(DeviceName::new(name), Err(IdentityError::Character(wrong)));
         }

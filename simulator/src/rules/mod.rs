@@ -20,10 +20,12 @@
 //! # Ok::<(), String>(())
 //! ```
 
+mod definition;
 mod eval;
 mod functions;
 mod json;
 mod lex;
+mod outcome;
 mod parse;
 mod sql;
 mod template;
@@ -32,13 +34,12 @@ mod tests;
 mod topic;
 mod value;
 
+pub use definition::{Action, Definition, RuleError};
+pub use outcome::{ActionFailed, Message, NotMatched, Outcome, Republish};
 pub use sql::SqlFault;
 
-use core::fmt;
 use eval::{Fields, Scope, evaluate};
 use json::Document;
-use serde::{Deserialize, Serialize};
-use skytether_core::link::QoS;
 use skytether_core::rng::Rng;
 use sql::{Expr, Field, Selection, Statement};
 use template::Template;
@@ -50,232 +51,6 @@ pub const RULES: usize = 1000;
 pub const ACTIONS: usize = 10;
 /// The longest payload that a rule may publish, in bytes.
 const PAYLOAD_BYTES: usize = 16 * 1024;
-
-/// A rule as its author writes it, and as a configuration file holds it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(clippy::exhaustive_structs, reason = "authors of rules write it field by field")]
-pub struct Definition {
-    /// 1 to 32 letters, digits and `_`; unique in an account.
-    pub name: String,
-    /// At most 256 characters.
-    #[serde(default)]
-    pub description: String,
-    /// Whether messages are offered to it.
-    #[serde(default = "enabled")]
-    pub enabled: bool,
-    /// `SELECT <fields> FROM <topic> [WHERE <condition>]`
-    pub sql: String,
-    /// 1 to 10, done in order.
-    pub actions: Vec<Action>,
-    /// Whether a payload that is a JSON *string* with an object inside is looked into as that object. The real
-    /// platform does not; `SELECT *` passes the original bytes on either way.
-    #[serde(default)]
-    pub unwrap_json_string: bool,
-}
-
-fn enabled() -> bool {
-    true
-}
-
-impl Definition {
-    /// An enabled rule that republishes to one topic.
-    pub fn republish(name: &str, sql: &str, topic: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            description: String::new(),
-            enabled: true,
-            sql: sql.to_owned(),
-            actions: vec![Action::Republish { topic: topic.to_owned() }],
-            unwrap_json_string: false,
-        }
-    }
-}
-
-/// What a rule does with its result; as JSON `{"republish":{"topic":"…"}}`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Action {
-    /// Publishes the result with the QoS of the message.
-    Republish {
-        /// The target; `${name}` stands for the selected field of that name, `${function()}` for a function's result.
-        topic: String,
-    },
-}
-
-/// One message that a device has published.
-#[derive(Clone, Copy, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "the cloud builds it field by field")]
-pub struct Message<'a> {
-    /// The topic it was published to.
-    pub topic: &'a str,
-    /// Its payload.
-    pub payload: &'a [u8],
-    /// Its QoS, which republishing keeps.
-    pub qos: QoS,
-    /// The product of the device.
-    pub product_id: &'a str,
-    /// The name of the device.
-    pub device_name: &'a str,
-    /// The cloud's own id of the message: `requestId()`.
-    pub request_id: &'a str,
-    /// Unix seconds: `timestamp()`.
-    pub now: u64,
-}
-
-impl<'a> Message<'a> {
-    /// A message on a user topic, `{product}/{device}/…`: the first two levels name the source.
-    pub fn from_topic(topic: &'a str, payload: &'a [u8], qos: QoS, now: u64) -> Self {
-        let mut levels = topic.split('/');
-        let product_id = levels.next().unwrap_or_default();
-        let device_name = levels.next().unwrap_or_default();
-        Self { topic, payload, qos, product_id, device_name, request_id: "", now }
-    }
-}
-
-/// What became of one message.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a rule matches or it does not")]
-pub enum Outcome {
-    /// The message matched: what each action came to, in order.
-    Matched(Vec<Result<Republish, ActionFailed>>),
-    /// The rule does nothing.
-    NotMatched(NotMatched),
-}
-
-/// A message that a rule publishes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "the cloud reads it field by field")]
-pub struct Republish {
-    /// The topic, without placeholders.
-    pub topic: String,
-    /// The original bytes for `SELECT *`; else a JSON object of the selected fields, without spaces.
-    pub payload: Vec<u8>,
-    /// The QoS of the source.
-    pub qos: QoS,
-}
-
-/// Why a rule did not match.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum NotMatched {
-    /// The topic is another.
-    Topic,
-    /// The condition does not hold.
-    Condition,
-    /// The condition or the selection names a field that is not there.
-    MissingField(Box<str>),
-    /// Fields or a condition need a JSON object, and the payload is none.
-    NotJsonObject,
-    /// A part of the condition or selection has no value, for the reason named.
-    NoValue(&'static str),
-}
-
-impl NotMatched {
-    /// The reason in one word: `topic`, `condition`, `missing_field`, `not_json_object` or `no_value`.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Topic => "topic",
-            Self::Condition => "condition",
-            Self::MissingField(_) => "missing_field",
-            Self::NotJsonObject => "not_json_object",
-            Self::NoValue(_) => "no_value",
-        }
-    }
-}
-
-impl fmt::Display for NotMatched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Topic => f.write_str("the topic is another"),
-            Self::Condition => f.write_str("the condition does not hold"),
-            Self::MissingField(name) => write!(f, "the payload has no field {name}"),
-            Self::NotJsonObject => f.write_str("the payload is no JSON object"),
-            Self::NoValue(why) => f.write_str(why),
-        }
-    }
-}
-
-/// Why an action of a rule that matched could not be done.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum ActionFailed {
-    /// No selected field fills the placeholder.
-    Unresolved(Box<str>),
-    /// The topic, filled in, is none that a message may be published to.
-    Topic {
-        /// The topic.
-        topic: Box<str>,
-        /// The rule it breaks.
-        why: &'static str,
-    },
-    /// The result is longer than a message may be.
-    PayloadTooLarge {
-        /// Its length in bytes.
-        len: usize,
-    },
-}
-
-impl fmt::Display for ActionFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unresolved(name) => write!(f, "no field fills the placeholder ${{{name}}}"),
-            Self::Topic { topic, why } => write!(f, "cannot publish to {topic:?}: {why}"),
-            Self::PayloadTooLarge { len } => write!(f, "the result of {len} bytes is over {PAYLOAD_BYTES} bytes"),
-        }
-    }
-}
-
-impl core::error::Error for ActionFailed {}
-
-/// Why a definition is no rule.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum RuleError {
-    /// The name is not 1 to 32 letters, digits and `_`.
-    Name,
-    /// The description is over 256 characters.
-    Description,
-    /// The statement is wrong.
-    Sql {
-        /// The character at which it shows, counted from 1.
-        at: usize,
-        /// What is wrong.
-        fault: SqlFault,
-    },
-    /// There is no action, or more than 10.
-    Actions(usize),
-    /// The target of an action is wrong.
-    Target {
-        /// The action, counted from 1.
-        action: usize,
-        /// The character at which it shows, counted from 1.
-        at: usize,
-        /// What is wrong, and the fix.
-        why: &'static str,
-    },
-    /// The account has 1000 rules.
-    TooMany,
-    /// The account has a rule of this name.
-    Duplicate(Box<str>),
-}
-
-impl fmt::Display for RuleError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name => f.write_str("a rule's name is 1 to 32 letters, digits and _"),
-            Self::Description => f.write_str("a rule's description is at most 256 characters"),
-            Self::Sql { at, fault } => write!(f, "SQL, character {at}: {fault}"),
-            Self::Actions(count) => write!(f, "a rule has 1 to {ACTIONS} actions, not {count}"),
-            Self::Target { action, at, why } => write!(f, "target of action {action}, character {at}: {why}"),
-            Self::TooMany => write!(f, "an account has at most {RULES} rules: remove one first"),
-            Self::Duplicate(name) => write!(f, "there is a rule {name} already: names are unique"),
-        }
-    }
-}
-
-impl core::error::Error for RuleError {}
 
 /// A rule that has been read and checked.
 #[derive(Clone, Debug)]

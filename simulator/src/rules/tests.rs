@@ -1,6 +1,7 @@
 //! Which statements are rules, and what they make of messages.
 
 use super::*;
+use skytether_core::link::QoS;
 
 const NOW: u64 = 1_700_000_000;
 

@@ -421,3 +421,23 @@ fn devices_are_listed_and_secrets_print_as_stars() {
     let printed = format!("{cloud:?} {:?}", config());
     assert!(!printed.contains("JTTi3h3s") && printed.contains("***"), "{printed}");
 }
+
+proptest::proptest! {
+    #[test]
+    fn hostile_credentials_and_topics_never_panic_and_never_pass(
+        user_name in "(DOORPRD9A1door1)?[;0-9a-z\\PC]{0,40}",
+        password in "[0-9a-f]{0,66};(hmacsha1|hmacsha256|[a-z]{0,3})",
+        topic in "(DOORPRD9A1/|AIRCPRD7B2/|\\$sys/)?[a-z$/+#\\PC]{0,40}",
+        payload: Vec<u8>,
+    ) {
+        let mut cloud = cloud();
+        let connect = connect("DOORPRD9A1door1", &user_name, &password);
+        proptest::prop_assert!(cloud.authenticate(AT, &connect, &Peer::default()).is_err());
+        let denied = matches!(cloud.may_publish(AT, &door(), &message(&topic, &payload, QoS::AtLeastOnce)), Verdict::Drop(_));
+        proptest::prop_assert!(denied);
+        proptest::prop_assert_eq!(cloud.may_subscribe(AT, &door(), &topic, QoS::AtLeastOnce), None);
+        for topic in [topic.as_str(), "DOORPRD9A1/door1/event", "$sys/operation/DOORPRD9A1/door1"] {
+            cloud.on_publish(AT, &door(), &message(topic, &payload, QoS::AtLeastOnce), &mut Outbox::new());
+        }
+    }
+}

@@ -3,7 +3,7 @@
 //! [`Tencent`] is the cloud of a [`Device`](crate::device::Device); [`Config`] says which device it is and where it
 //! connects, and comes from a [`device_info.json`](device_info) or from [`Config::new`]. Underneath, and usable alone:
 //! [`credentials`] signs, [`topic`] knows every topic, [`time`] does the arithmetic of the clock, [`endpoint`] knows
-//! the hosts.
+//! the hosts, [`limits`] the platform's bounds: give the session its rate of messages, as below.
 //!
 //! One exchange, as in the log of the platform's own document (`▶` from the device, `◀` from the platform):
 //!
@@ -25,8 +25,8 @@
 //! use skytether_core::{
 //!     device::{self, Device},
 //!     io::{Input, Instant, Machine, Step, UnixMillis},
-//!     mqtt::session::{Options, Session},
-//!     tencent::{Answer, Command, Config, Tencent, device_info::DeviceInfo},
+//!     mqtt::session::{Options, Rate, Session},
+//!     tencent::{Answer, Command, Config, Tencent, device_info::DeviceInfo, limits},
 //! };
 //!
 //! type Door = Device<Session, Tencent>;
@@ -53,7 +53,8 @@
 //! let file = br#"{"auth_mode":"KEY","productId":"DOORPRD9A1","deviceName":"door1",
 //!                 "key_deviceinfo":{"deviceSecret":"JTTi3h3sJP7atMACZrVbqQ=="}}"#;
 //! let cloud = Tencent::new(Config::from(&DeviceInfo::parse(file)?))?;
-//! let (link, seed) = (Session::new(Options::default()), [7; 32]);
+//! let rate = Some(Rate { per_second: limits::MESSAGES_UP_PER_SECOND, burst: limits::MESSAGES_UP_PER_SECOND });
+//! let (link, seed) = (Session::new(Options { rate, ..Options::default() }), [7; 32]);
 //! let mut door = Device::new(link, cloud, device::Config::default(), seed, Instant(0));
 //!
 //! // The device dials after a moment of its own choice, and introduces itself.

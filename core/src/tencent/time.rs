@@ -154,7 +154,8 @@ pub struct Time {
     pub now: UnixMillis,
     /// Milliseconds to add to the device's own wall clock; `None` where it has none.
     pub offset_ms: Option<i64>,
-    /// Time spent on the way; `now` is wrong by half of it at most.
+    /// Time spent on the way; `now` is wrong by half of it at most. After a second request only if this answers that
+    /// one: an answer to the first that comes so late cannot be told apart, and then `now` lags by its delay.
     pub round_trip: Duration,
 }
 

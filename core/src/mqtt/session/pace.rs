@@ -58,9 +58,9 @@ impl Pace {
     /// Halves the rate.
     pub(super) fn slow_down(&mut self, now: Instant) {
         self.fill(now);
-        let from = self.rate.or(self.configured).unwrap_or(Rate { per_second: ASSUMED, burst: 1 });
+        let from = self.rate.unwrap_or(Rate { per_second: ASSUMED, burst: 1 });
+        self.parts = if self.rate.is_some() { self.parts.min(PARTS) } else { PARTS };
         self.rate = Some(Rate { per_second: (from.per_second / 2).max(1), burst: from.burst });
-        self.parts = self.parts.min(PARTS);
         self.filled = now;
         self.raised = now;
     }

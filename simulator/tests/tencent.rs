@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 use skytether_core::io::{Instant, Refusal, UnixMillis};
-use skytether_core::link::{Connect, QoS, Version};
+use skytether_core::link::{Connect, QoS};
 use skytether_core::mqtt::codec::{
     AckKind, DISCONNECT, Delivery, Outgoing, PINGREQ, Packet, PacketId, ack, connect_append, decode, subscribe_append,
     unsubscribe_append,
@@ -184,23 +184,28 @@ fn events_for_a_device_that_is_away_wait_for_it_and_come_half_a_second_apart() {
 }
 
 #[test]
+fn a_keep_alive_over_900_s_is_refused_with_2() {
+    let mut world = World::new();
+    for (keep_alive, answer) in [(900, "CONNACK 0"), (901, "CONNACK 2")] {
+        let conn = world.introduce(&Connect { keep_alive, ..introduction(DOOR, true) });
+        assert_eq!(world.read(conn), [answer]);
+    }
+}
+
+#[test]
 fn a_client_of_mqtt_3_1_is_let_in_under_a_client_id_of_more_than_23_characters() {
     let mut world = World::new();
-    let [client_id, user_name, password] = AIR_CONDITIONER;
-    let connect = Connect {
-        version: Version::V3_1,
-        client_id: client_id.to_owned(),
-        user_name: Some(user_name.to_owned()),
-        password: Some(Secret::new(password)),
-        keep_alive: 60,
-        clean_session: true,
-        will: None,
-    };
-    let air = world.introduce(&connect);
+    let air = world.open();
+    let text = |text: &str| [&u16::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat();
+    // Level 3; user name, password and clean session; 60 s.
+    let head = [text("MQIsdp"), vec![3, 0xc2, 0, 60]].concat();
+    let body = [head, text(AIR_CONDITIONER[0]), text(AIR_CONDITIONER[1]), text(AIR_CONDITIONER[2])].concat();
+    let len = body.len();
+    assert!((128..16_384).contains(&len), "a length field of two bytes");
+    let len = [u8::try_from(len % 128).unwrap() | 0x80, u8::try_from(len / 128).unwrap()];
+    let bytes = [&[0x10], &len[..], &body].concat();
+    world.send(air, &bytes);
     assert_eq!(world.read(air), ["CONNACK 0"]);
-    let long = Connect { keep_alive: 901, ..connect };
-    let refused = world.introduce(&long);
-    assert_eq!(world.read(refused), ["CONNACK 2"]);
 }
 
 /// The broker and the clock.
@@ -225,24 +230,22 @@ impl World {
         conn
     }
 
-    fn connect(&mut self, [client_id, user_name, password]: [&str; 3], clean_session: bool) -> ConnId {
-        self.introduce(&Connect {
-            client_id: client_id.to_owned(),
-            user_name: Some(user_name.to_owned()),
-            password: Some(Secret::new(password)),
-            keep_alive: 60,
-            clean_session,
-            ..Connect::default()
-        })
+    fn connect(&mut self, who: [&str; 3], clean_session: bool) -> ConnId {
+        self.introduce(&introduction(who, clean_session))
     }
 
     fn introduce(&mut self, connect: &Connect) -> ConnId {
-        self.conns += 1;
-        let conn = ConnId(self.conns);
-        self.broker.connect(self.now, conn, Peer::default());
+        let conn = self.open();
         let mut bytes = Vec::new();
         connect_append(&mut bytes, connect).unwrap();
         self.send(conn, &bytes);
+        conn
+    }
+
+    fn open(&mut self) -> ConnId {
+        self.conns += 1;
+        let conn = ConnId(self.conns);
+        self.broker.connect(self.now, conn, Peer::default());
         conn
     }
 
@@ -290,6 +293,17 @@ impl World {
             lines.push(line(&packet));
             self.broker.sent(self.now, conn, len);
         }
+    }
+}
+
+fn introduction([client_id, user_name, password]: [&str; 3], clean_session: bool) -> Connect {
+    Connect {
+        client_id: client_id.to_owned(),
+        user_name: Some(user_name.to_owned()),
+        password: Some(Secret::new(password)),
+        keep_alive: 60,
+        clean_session,
+        ..Connect::default()
     }
 }
 

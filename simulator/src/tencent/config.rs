@@ -61,7 +61,7 @@ pub enum Access {
 #[serde(default, deny_unknown_fields)]
 #[allow(clippy::exhaustive_structs, reason = "owners of a cloud write `DeviceConfig { name, ..Default::default() }`")]
 pub struct DeviceConfig {
-    /// 1 to 48 characters, none of `/ + # ;`.
+    /// 1 to 64 characters, none of `/ + # ;`.
     pub name: String,
     /// The device secret of a key device, base64 text.
     pub secret: Option<SecretText>,

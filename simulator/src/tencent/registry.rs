@@ -8,6 +8,9 @@ use skytether_core::secret::Secret;
 use skytether_core::time::Instant;
 use std::collections::BTreeMap;
 
+/// Longest device name. The console says 48; devices with longer names have been seen.
+const NAME_CHARS: usize = 64;
+
 /// Names a device.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DeviceId {
@@ -118,7 +121,7 @@ pub enum RegistryError {
     DuplicateProduct(Box<str>),
     /// There is no such product.
     UnknownProduct(Box<str>),
-    /// A device name is not 1 to 48 characters without `/ + # ;`.
+    /// A device name is not 1 to 64 characters without `/ + # ;`.
     DeviceName(Box<str>),
     /// Two devices have this name in one product.
     DuplicateDevice(DeviceId),
@@ -145,7 +148,7 @@ impl fmt::Display for RegistryError {
             Self::ProductId(id) => write!(f, "product id {id:?}: write 10 upper-case letters and digits"),
             Self::DuplicateProduct(id) => write!(f, "product {id} is there twice: give each its own id"),
             Self::UnknownProduct(id) => write!(f, "there is no product {id}: add it first"),
-            Self::DeviceName(name) => write!(f, "device name {name:?}: write 1 to 48 characters, none of / + # ;"),
+            Self::DeviceName(name) => write!(f, "device name {name:?}: write 1 to 64 characters, none of / + # ;"),
             Self::DuplicateDevice(id) => write!(f, "device {id} is there twice: give each its own name"),
             Self::Credential(id) => write!(f, "device {id}: give it a secret or a certificate, one of the two"),
             Self::Secret(id) => write!(f, "device {id}: the secret is not base64 text: copy it whole, with its ="),
@@ -211,7 +214,7 @@ impl Registry {
         }
         let name = device.name.as_str();
         let bad = |c: char| matches!(c, '/' | '+' | '#' | ';') || c.is_control();
-        if name.is_empty() || name.chars().count() > 48 || name.contains(bad) {
+        if name.is_empty() || name.chars().count() > NAME_CHARS || name.contains(bad) {
             return Err(RegistryError::DeviceName(name.into()));
         }
         let id = DeviceId::new(product, name);

@@ -374,6 +374,10 @@ fn a_wrong_configuration_names_what_is_wrong() {
         wrong(&|c| c.products[0].devices[0].name = "a/b".to_owned()),
         registry(RegistryError::DeviceName("a/b".into()))
     );
+    assert!(matches!(
+        wrong(&|c| c.products[0].devices[0].name = "x".repeat(65)),
+        ConfigError::Registry(RegistryError::DeviceName(_))
+    ));
     assert_eq!(
         wrong(&|c| c.products[0].devices[1].name = "door1".to_owned()),
         registry(RegistryError::DuplicateDevice(door()))

@@ -16,6 +16,7 @@
 //! ```
 
 use serde_json::Value;
+use skytether_core::link::QoS;
 
 /// What the door tells.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -113,6 +114,9 @@ pub fn command_action(payload: &[u8]) -> Option<Action> {
 fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
+
+/// The quality of service at which the door publishes and the air conditioner subscribes.
+pub const QOS: QoS = QoS::AtLeastOnce;
 
 const COLDEST: f64 = -10.0;
 const WARMEST: f64 = 40.0;

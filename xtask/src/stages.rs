@@ -147,7 +147,22 @@ fn deny(project: &Project) -> Result<Outcome> {
 }
 
 /// The vector files, and of each the kinds that the project offers so far.
-const VECTORS: [(&str, &[&str]); 0] = [];
+const VECTORS: [(&str, &[&str]); 2] = [
+    ("mqtt-client-transcripts.json", &["3.1.1", "varint", "varint_bad", "utf8", "topic_match", "filter_valid"]),
+    (
+        "tencent.json",
+        &[
+            "mqtt_auth",
+            "topics",
+            "time_sync",
+            "rule",
+            "aircond_sim",
+            "payload:door",
+            "payload:time_request",
+            "parse:aircond_command",
+        ],
+    ),
+];
 
 fn conformance(project: &Project) -> Result<Outcome> {
     for (file, kinds) in VECTORS {

@@ -187,6 +187,12 @@ impl Session {
         Ok(())
     }
 
+    /// Gives the next packet the id `next`, or the nearest free one above it; 0 is taken as 1. The way to the wrap of
+    /// the ids without 65,535 messages.
+    pub fn number_from(&mut self, next: u16) {
+        self.ids.restart(next);
+    }
+
     /// Bytes held in the session's buffers now.
     pub fn buffered(&self) -> usize {
         self.lanes.buffered() + self.control.len()

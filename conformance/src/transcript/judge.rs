@@ -219,9 +219,8 @@ impl Judge<'_> {
     }
 
     fn expect_close(&self, reasons: &[String]) -> Result<(), String> {
-        let seen = match self.rig.close_asked() {
-            None => return Err(format!("the client has not closed, expected {reasons:?}")),
-            Some(cause) => cause,
+        let Some(seen) = self.rig.close_asked() else {
+            return Err(format!("the client has not closed, expected {reasons:?}"));
         };
         if reasons.iter().any(|wanted| wanted == reason(seen)) {
             return Ok(());

@@ -25,9 +25,8 @@ use std::{fs, path::PathBuf, process::ExitCode};
 struct Arguments {
     /// Run only cases of this kind; may be given several times.
     ///
-    /// In transcript files: the protocol (3.1.1, 5) or a table (varint, varint_bad, utf8, topic_match, filter_valid). In
-    /// vector files: the kind (rule, topics, …), or for the kinds "payload" and "parse" also payload:BUILDER and
-    /// parse:EVENT.
+    /// In transcript files: the protocol (3.1.1, 5) or the name of a table, such as varint or utf8. In vector files: the
+    /// kind (rule, topics, …), or for the kinds "payload" and "parse" also payload:BUILDER and parse:EVENT.
     #[arg(long = "kind", value_name = "K")]
     kinds: Vec<String>,
     /// Print the cases that pass, too.

@@ -225,7 +225,8 @@ fn line(packet: &Packet<'_>) -> String {
         Packet::PubRel(id) => format!("PUBREL {}", id.get()),
         Packet::PubComp(id) => format!("PUBCOMP {}", id.get()),
         Packet::SubAck(ack) => {
-            let codes: Vec<_> = ack.codes().map(|code| code.map_or("x".into(), |q| q.level().to_string())).collect();
+            let codes: Vec<_> =
+                ack.codes().map(|code| code.map_or_else(|| "x".to_owned(), |q| q.level().to_string())).collect();
             format!("SUBACK {} [{}]", ack.id.get(), codes.join(" "))
         }
         Packet::UnsubAck(id) => format!("UNSUBACK {}", id.get()),

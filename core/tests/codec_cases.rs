@@ -91,6 +91,65 @@ const CASES: &[(&str, &str, Verdict)] = &[
     ),
 ];
 
+/// Rules that the others leave out.
+const MORE: &[(&str, &str, Verdict)] = &[
+    ("CONNECT with everything", "101a00044d51545404ee003c0002696400017700016d000175000170", Accept),
+    ("CONNECT user name without password", "101100044d5154540482003c00026964000175", Accept),
+    ("CONNECT will QoS without will [3.1.2-13]", "100e00044d515454040a003c00026964", Malformed),
+    ("CONNECT will retain without will [3.1.2-15]", "100e00044d5154540422003c00026964", Malformed),
+    ("CONNECT will topic with wildcard [4.7.1-1]", "101600044d5154540406003c000269640003772f2300016d", Protocol),
+    ("CONNECT will topic empty [4.7.3-1]", "101300044d5154540406003c00026964000000016d", Protocol),
+    ("CONNECT user name with U+0000 [1.5.3-2]", "101100044d5154540482003c00026964000100", Malformed),
+    ("CONNECT will payload with any bytes", "101500044d5154540406003c00026964000177000200ff", Accept),
+    ("CONNECT other protocol name [3.1.2-1]", "100e00044d5154530402003c00026964", Protocol),
+    ("CONNECT level 3 under the name of 3.1.1", "100e00044d5154540302003c00026964", Refused(Refusal::ProtocolVersion)),
+    ("CONNECT level of a bridge", "100e00044d5154548402003c00026964", Refused(Refusal::ProtocolVersion)),
+    ("CONNECT of MQTT 3.1", "101000064d51497364700302003c00026964", Accept),
+    (
+        "CONNECT level 4 under the name of 3.1",
+        "101000064d51497364700402003c00026964",
+        Refused(Refusal::ProtocolVersion),
+    ),
+    (
+        "CONNECT of MQTT 3.1, 23 characters",
+        "102500064d51497364700302003c00176161616161616161616161616161616161616161616161",
+        Accept,
+    ),
+    (
+        "CONNECT of MQTT 3.1, 24 characters, which a server may take",
+        "102600064d51497364700302003c0018616161616161616161616161616161616161616161616161",
+        Accept,
+    ),
+    (
+        "CONNECT of MQTT 3.1, empty id, clean session",
+        "100e00064d51497364700302003c0000",
+        Refused(Refusal::IdentifierRejected),
+    ),
+    ("CONNECT empty id, clean session", "100c00044d5154540402003c0000", Accept),
+    ("CONNECT empty body", "1000", Malformed),
+    ("CONNACK empty", "2000", Malformed),
+    ("CONNACK code 255", "200200ff", Protocol),
+    ("CONNACK code 5", "20020005", Accept),
+    ("PUBLISH QoS 2, DUP, retain", "3d050001610001", Accept),
+    ("PUBLISH QoS 2 packet id 0 [2.3.1-1]", "3406000161000078", Malformed),
+    ("PUBLISH half an id", "320400016101", Malformed),
+    ("PUBLISH empty", "3000", Malformed),
+    ("PUBREC id 0", "50020000", Malformed),
+    ("PUBREL id 0", "62020000", Malformed),
+    ("PUBCOMP id 0", "70020000", Malformed),
+    ("UNSUBACK id 0", "b0020000", Malformed),
+    ("SUBACK every code", "9006000100010280", Accept),
+    ("SUBACK second code reserved [3.9.3-2]", "900400010081", Protocol),
+    ("SUBSCRIBE without QoS", "82050001000161", Malformed),
+    ("SUBSCRIBE second filter bad [4.7.1-3]", "820b0001000161000002622b00", Protocol),
+    ("SUBSCRIBE filter with U+0000 [4.7.3-2]", "820700010002610000", Malformed),
+    ("SUBSCRIBE filter not UTF-8 [3.8.3-1]", "820600010001c300", Malformed),
+    ("UNSUBSCRIBE valid", "a20a00010003612f2300012b", Accept),
+    ("UNSUBSCRIBE id 0", "a2050000000161", Malformed),
+    ("UNSUBSCRIBE bad filter [4.7.1-2]", "a20700010003232f61", Protocol),
+    ("UNSUBSCRIBE half a filter", "a203000100", Malformed),
+];
+
 /// 200 bytes of payload: a remaining length of two bytes.
 const LONG: &str = concat!(
     "30cd010003612f62",
@@ -122,6 +181,7 @@ fn verdict(bytes: &[u8]) -> Verdict {
 fn every_case_gets_its_verdict() {
     let wrong: Vec<_> = CASES
         .iter()
+        .chain(MORE)
         .map(|(name, hex, expected)| (name, expected, verdict(&bytes(hex))))
         .filter(|(_, expected, found)| **expected != *found)
         .collect();

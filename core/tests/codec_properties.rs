@@ -7,9 +7,12 @@ mod packets;
 
 use packets::{Owned, filter, name, packet, publish};
 use proptest::{collection::vec, prelude::*, sample::Index};
-use skytether_core::mqtt::{
-    codec::{Outgoing, decode, frame_len},
-    topic,
+use skytether_core::{
+    link::Version,
+    mqtt::{
+        codec::{Outgoing, Packet, decode, frame_len},
+        topic,
+    },
 };
 
 const MAX: usize = 64 * 1024;
@@ -29,6 +32,13 @@ fn check_any(bytes: &[u8]) -> Result<(), TestCaseError> {
         Ok(Some((packet, used))) => {
             prop_assert_eq!(len, Ok(Some(*used)));
             prop_assert!(*used <= bytes.len());
+            if let Packet::Connect(connect) = packet
+                && connect.version == Version::V3_1
+                && connect.client_id.chars().count() > 23
+            {
+                // Taken from clients, never written.
+                return Ok(());
+            }
             let shortest = Owned::of(packet).encode();
             // The length field may be longer than needed; all else is the same to the byte.
             prop_assert_eq!((bytes[0], body(&bytes[..*used])), (shortest[0], body(&shortest)));

@@ -222,6 +222,9 @@ mod tests {
             ("$share/group//a", "/a", true),
             ("$share/group/a", "b", false),
             ("$share/group", "$share/group", true),
+            ("$share//a", "$share//a", true),
+            ("$share//a", "a", false),
+            ("$share/group/", "$share/group/", true),
             ("$share/#", "$share/group", true),
         ] {
             assert_eq!(matches(filter, topic), expected, "{filter} {topic}");

@@ -114,6 +114,13 @@ pub(crate) fn samples() -> Vec<Owned> {
         dup,
         retain: dup,
     };
+    let long = |len| Owned::Publish {
+        topic: "a".repeat(200),
+        payload: vec![7; len],
+        delivery: Delivery::AtMostOnce,
+        dup: false,
+        retain: false,
+    };
     let plain = link::Connect { client_id: "porch".into(), clean_session: true, ..link::Connect::default() };
     let full = link::Connect {
         version: Version::V3_1_1,
@@ -133,13 +140,9 @@ pub(crate) fn samples() -> Vec<Owned> {
         publish(Delivery::AtMostOnce, false),
         publish(Delivery::AtLeastOnce(id(1)), true),
         publish(Delivery::ExactlyOnce(id(65_535)), true),
-        Owned::Publish {
-            topic: "a".repeat(200),
-            payload: vec![7; 20_000],
-            delivery: Delivery::AtMostOnce,
-            dup: false,
-            retain: false,
-        },
+        // Remaining lengths of two and three bytes.
+        long(300),
+        long(20_000),
         Owned::Subscribe(id(2), vec![("a/+/#".into(), QoS::AtLeastOnce), ("$sys/x".into(), QoS::AtMostOnce)]),
         Owned::SubAck(id(2), vec![Some(QoS::AtMostOnce), Some(QoS::ExactlyOnce), None]),
         Owned::Unsubscribe(id(3), vec!["a/+/#".into(), "$sys/x".into()]),

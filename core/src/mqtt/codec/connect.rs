@@ -11,7 +11,6 @@ use core::fmt;
 
 pub(super) const CONNACK_LENGTH: Error = Error::Malformed("CONNACK is not two bytes long (3.2.1)");
 const BEYOND: Error = Error::Malformed("a CONNECT field reaches beyond the packet (3.1.3)");
-const WILL_QOS_3: Error = Error::Malformed("will with QoS 3 (3.1.2-14)");
 const PASSWORD_ALONE: &str = "password without user name (3.1.2-22)";
 
 /// Longest client id of MQTT 3.1, in characters.
@@ -182,7 +181,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Connect<'_>, Error> {
     };
     let client_id = field::text(take()?)?;
     let will = if has(WILL) {
-        let qos = QoS::from_level((flags & WILL_QOS) >> 3).ok_or(WILL_QOS_3)?;
+        let qos = QoS::from_level((flags & WILL_QOS) >> 3).ok_or(Error::Malformed("will with QoS 3 (3.1.2-14)"))?;
         let topic = field::topic_name(take()?)?;
         Some(WillRef { topic, payload: take()?, qos, retain: has(WILL_RETAIN) })
     } else {
@@ -204,9 +203,6 @@ fn check_flags(flags: u8) -> Result<(), Error> {
     }
     if flags & WILL == 0 && flags & (WILL_QOS | WILL_RETAIN) != 0 {
         return Err(Error::Malformed("will QoS or will retain without a will (3.1.2-13, 3.1.2-15)"));
-    }
-    if flags & WILL_QOS == WILL_QOS {
-        return Err(WILL_QOS_3);
     }
     if flags & USER_NAME == 0 && flags & PASSWORD != 0 {
         return Err(Error::Protocol(PASSWORD_ALONE));

@@ -44,7 +44,7 @@ pub enum Order {
 }
 
 impl Sky {
-    fn say(&mut self, cx: &mut Cx<'_>, what: String) -> Option<Out<String, &'static str>> {
+    fn say(&self, cx: &mut Cx<'_>, what: String) -> Option<Out<String, &'static str>> {
         if self.redials_at.is_some_and(|at| what.starts_with(at)) {
             cx.redial();
         }

@@ -27,7 +27,8 @@ pub struct Wire {
     queued: VecDeque<Tag>,
     flying: VecDeque<Tag>,
     subscribing: VecDeque<Tag>,
-    farewell: Option<Option<Instant>>,
+    /// The farewell waits for messages in flight, until then.
+    farewell: Option<Instant>,
 }
 
 /// What is wrong with a link, or how it is unlike others.
@@ -177,7 +178,7 @@ impl Link for Wire {
     fn hang_up(&mut self, now: Instant, drain: Option<Duration>) {
         assert!(self.connected, "hung up while connected");
         self.log.push(format!("hang up, drain {drain:?}"));
-        self.farewell = Some(drain.map(|drain| now.after(drain)));
+        self.farewell = Some(now.after(drain.unwrap_or_default()));
     }
 
     fn finish(&mut self) {
@@ -195,7 +196,7 @@ impl Link for Wire {
             return (0, Some(Notice::Down(cause)));
         }
         if let Some(drain) = self.farewell
-            && (self.flying.is_empty() || drain.is_none_or(|until| until <= now))
+            && (self.flying.is_empty() || drain <= now)
             && self.own_cause.is_none()
         {
             self.out.push(b'D');
@@ -238,7 +239,7 @@ impl Link for Wire {
     }
 
     fn deadline(&self) -> Option<Deadline> {
-        let until = self.farewell?.filter(|_| self.own_cause.is_none())?;
+        let until = self.farewell.filter(|_| self.own_cause.is_none())?;
         Some(Deadline { at: until, why: "drain" })
     }
 }

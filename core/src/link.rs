@@ -281,7 +281,7 @@ pub trait Link {
     /// The pipe is open.
     fn opened(&mut self, now: Instant);
 
-    /// The pipe is gone.
+    /// The pipe is gone. Where the link has told its [`Notice::Down`] before, it says nothing more.
     fn closed(&mut self, now: Instant, cause: Cause);
 
     /// The cloud's needed subscriptions are granted: application traffic may flow.

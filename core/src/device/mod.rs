@@ -1,10 +1,12 @@
 //! What a driver drives: a link and a cloud as one machine that dials, backs off, closes, and ends every command once.
 //!
 //! # The pipe
-//! A device has one pipe at a time, and inputs do not name theirs. So a driver keeps one rule: once [`Action::Close`]
-//! or a new [`Action::Open`] is given, nothing of the old pipe is told any more, except exactly one
-//! [`Input::Closed`] in answer to `Close`, and that only before the next `Open`. Inputs that have no place in the state
-//! at hand (`Opened` when nothing is being opened, bytes without a connection, a second `Closed`) are ignored.
+//! A device has one pipe at a time, and inputs do not name theirs. So a driver keeps one rule: once
+//! [`Close`](crate::io::Action::Close) or a new [`Open`](crate::io::Action::Open) is given, nothing of the old pipe is
+//! told any more, except exactly one [`Input::Closed`] in answer to `Close`, and that only before the next `Open`. For
+//! its part the device waits for that answer: no dial begins, and no [`Event::Down`] is told, while the old pipe is
+//! being closed. Inputs that have no place in the state at hand (`Opened` when nothing is being opened, bytes without a
+//! connection, a second `Closed`) are ignored.
 //!
 //! | given | the driver answers | within | else |
 //! |---|---|---|---|
@@ -15,6 +17,12 @@
 //! One input may have several consequences; they come out in this order, one a [`step`](Machine::step): what happened
 //! to the connection ([`Event`]), what the cloud says of it, [`Event::Ready`], `Open` or `Close`, the cloud's actions,
 //! the link's. [`Event::Dialling`] comes before its `Open`, [`Event::Down`] before the `Dialling` of the next dial.
+//!
+//! # Back-off
+//! After each failure the device waits as [`Cloud::backoff`] says; [`Backoff`](crate::backoff::Backoff) tells how the
+//! waits grow, what sets them back, and how far apart a platform wants two dials.
+//! [`reconnect_now`](Machine::reconnect_now) and a redial that the cloud asks for skip the wait, but never that gap; a
+//! cloud may redial five times in a row, then the back-off holds for it too, until a connection has been stable.
 //!
 //! # Closing
 //! [`close`](Machine::close) works in every state: a connection is ended in order, a pipe being opened is closed, and
@@ -38,9 +46,6 @@ use crate::{
 use alloc::vec::Vec;
 use core::{fmt, time::Duration};
 use pipeline::Pipeline;
-
-#[allow(unused_imports, reason = "named by the documentation")]
-use crate::io::Action;
 
 /// A link and a cloud as one machine; see the [module](self) for the order in which things come.
 pub struct Device<L, C: Cloud> {

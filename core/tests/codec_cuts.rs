@@ -41,7 +41,7 @@ fn every_prefix_needs_more_and_what_follows_is_left_alone() {
             let known = (cut >= header_len(&bytes)).then_some(len);
             assert_eq!(frame_len(&bytes[..cut], MAX), Ok(known), "{packet:?} cut at {cut}");
         }
-        for next in [&[][..], &[0], &[0xff; 9], &[0x30, 3], &[0; 70_000]] {
+        for next in [&[][..], &[0], &[0xff; 9], &[0x30, 3], &[0; 9_000]] {
             bytes.truncate(len);
             bytes.extend(next);
             let (decoded, used) = decode(&bytes, MAX).unwrap().unwrap();

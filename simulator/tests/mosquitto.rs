@@ -56,7 +56,7 @@ impl Stage {
         command
     }
 
-    /// Publishes, and waits for mosquitto_pub to be content.
+    /// Publishes, and waits for `mosquitto_pub` to be content.
     async fn publish(&self, arguments: &[&str]) {
         let status = soon(self.command("mosquitto_pub", arguments).status()).await.unwrap();
         assert!(status.success(), "{arguments:?}: {status}");
@@ -121,7 +121,7 @@ async fn many_qos_2_messages_arrive_once_and_in_order() {
     let mut subscriber = stage.subscribe("sub", &["-t", "n", "-q", "2"]).await;
     let mut publisher = stage.command("mosquitto_pub", &["-t", "n", "-q", "2", "-l"]);
     let mut child = publisher.stdin(Stdio::piped()).spawn().unwrap();
-    let text: String = (0..200).map(|n| format!("{n}\n")).collect();
+    let text = (0..200).map(|n| n.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     let mut input = child.stdin.take().unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut input, text.as_bytes()).await.unwrap();
     drop(input);

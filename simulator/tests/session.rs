@@ -170,7 +170,7 @@ fn a_queue_is_bounded_in_bytes_too() {
 
 #[test]
 fn a_session_expires_when_nobody_returns_in_time() {
-    let mut bench = with_limits(Limits { session_expiry: Some(Duration::from_secs(60)), ..Limits::default() });
+    let mut bench = with_limits(Limits { session_expiry: Some(Duration::from_mins(1)), ..Limits::default() });
     left(&mut bench, 1);
     bench.pass(59_999);
     let (conn, present) = bench.lasting("l");
@@ -185,7 +185,7 @@ fn a_session_expires_when_nobody_returns_in_time() {
 
 #[test]
 fn an_expired_session_is_forgotten_by_the_clock() {
-    let limits = Limits { session_expiry: Some(Duration::from_secs(60)), ..Limits::default() };
+    let limits = Limits { session_expiry: Some(Duration::from_mins(1)), ..Limits::default() };
     let mut bench = Bench::new(Open::anonymous().with_limits(limits), Config { sessions: 1, ..Config::default() });
     left(&mut bench, 1);
     let conn = bench.knock(&hello("b", true));

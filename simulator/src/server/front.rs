@@ -26,6 +26,9 @@ const CHUNK: usize = 64 * 1024;
 /// How long a connection that is to be closed may take to write what is left.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The pause after a connection that could not be accepted.
+const REST: Duration = Duration::from_millis(100);
+
 /// What the tasks of a connection tell.
 #[derive(Debug)]
 pub(super) enum Report {
@@ -54,6 +57,8 @@ pub(super) struct Front<P: Policy> {
     started: Clock,
     pipes: BTreeMap<ConnId, Pipe>,
     next: u64,
+    /// Until when no connection is accepted.
+    rest: Option<Clock>,
     commands: mpsc::Receiver<Command<P>>,
     reports: mpsc::Receiver<Report>,
     report: mpsc::Sender<Report>,
@@ -77,6 +82,7 @@ where
             started: Clock::now(),
             pipes: BTreeMap::new(),
             next: 1,
+            rest: None,
             commands,
             reports,
             report,
@@ -104,8 +110,14 @@ where
                 None => pending().await,
             }
         };
+        let accept = async {
+            if let Some(until) = self.rest {
+                sleep_until(until).await;
+            }
+            self.listener.accept().await
+        };
         tokio::select! {
-            accepted = self.listener.accept() => self.accept(accepted).await,
+            accepted = accept => self.accept(accepted),
             Some(report) = self.reports.recv() => self.hear(report),
             command = self.commands.recv() => match command {
                 None | Some(Command::Stop) => return false,
@@ -121,7 +133,8 @@ where
         true
     }
 
-    async fn accept(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+    fn accept(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
+        self.rest = None;
         match accepted {
             Ok((stream, address)) => {
                 // Without it packets are later, not wrong.
@@ -130,7 +143,7 @@ where
                 self.attach(Box::new(stream), Peer { transport: Transport::Tcp, address, ..Peer::default() });
             }
             // Out of file handles, mostly: the connections that are there go on, and may free some.
-            Err(_) => sleep(Duration::from_millis(10)).await,
+            Err(_) => self.rest = Some(Clock::now() + REST),
         }
     }
 

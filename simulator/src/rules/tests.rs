@@ -120,6 +120,7 @@ fn an_absent_field_shows_wherever_it_stands() {
     let missing = Err(NotMatched::MissingField("gone".into()));
     assert_eq!(made("SELECT gone FROM P/d/event", "{}"), missing);
     assert_eq!(made("SELECT * FROM P/d/event WHERE 1 = 1 OR gone = 2", "{}"), missing);
+    assert_eq!(made("SELECT * FROM P/d/event WHERE 1 = 2 AND gone = 2", "{}"), missing);
     assert_eq!(made("SELECT * FROM P/d/event WHERE upper(gone) = 'A'", "{}"), missing);
 }
 

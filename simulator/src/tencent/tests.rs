@@ -177,6 +177,9 @@ fn a_signature_is_good_up_to_the_second_of_its_expiry() {
     let judged = |millis| code_of(&cloud().authenticate(at(millis), &door_connect(), &Peer::default()));
     assert_eq!(judged(1_700_003_600_999), 0);
     assert_eq!(judged(1_700_003_601_000), 4);
+    let never = Connect { user_name: Some("DOORPRD9A1door1;12010126;ABCDE;0".to_owned()), ..door_connect() };
+    let expected = Denial::Code(Refusal::BadCredentials, "the expiry is 0");
+    assert_eq!(cloud().authenticate(at(0), &never, &Peer::default()), Err(expected));
     // A good signature whose expiry is long past.
     let past = connect(
         "GATEPRD5C3a_b-c:D.9",

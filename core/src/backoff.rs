@@ -99,6 +99,9 @@ impl Class {
             | Cause::Malformed(_)
             | Cause::Protocol(_)
             | Cause::TooLarge { .. }
+            | Cause::Truncated
+            | Cause::Upgrade(_)
+            | Cause::WebSocket(_)
             | Cause::Asked => Self::Transient,
             Cause::Refused(
                 Refusal::ProtocolVersion
@@ -167,6 +170,7 @@ fn between(low: u64, high: u64, random: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::TlsFault;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
@@ -222,7 +226,7 @@ mod tests {
         for refusal in [1, 2, 4, 5].map(|code| Refusal::from_code(code).unwrap()) {
             assert_eq!(Class::of(Cause::Refused(refusal)), Class::Permanent);
         }
-        assert_eq!(Class::of(Cause::Tls("expired")), Class::Permanent);
+        assert_eq!(Class::of(Cause::Tls(TlsFault::Expired)), Class::Permanent);
         for cause in [Cause::Refused(Refusal::ServerUnavailable), Cause::Resolve, Cause::Unreachable, Cause::Lost] {
             assert_eq!(Class::of(cause), Class::Transient);
         }

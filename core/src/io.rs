@@ -76,8 +76,15 @@ pub enum Cause {
     Resolve,
     /// No address of the host accepted a connection (refused, no route).
     Unreachable,
-    /// The TLS handshake failed, for the reason named. Never retried without verification.
-    Tls(&'static str),
+    /// TLS could not be agreed on, for the reason named. Never retried without verification.
+    Tls(TlsFault),
+    /// The peer ended an encrypted stream without saying so (no `close_notify`): something may be missing.
+    Truncated,
+    /// The server did not upgrade to WebSocket; its HTTP status, or 101 where the upgrade it offered is not ours (wrong
+    /// sub-protocol or accept key).
+    Upgrade(u16),
+    /// The peer broke the rules of WebSocket (a text frame, a masked frame, reserved bits).
+    WebSocket(&'static str),
     /// The driver does not offer what the action needs.
     Unsupported(&'static str),
     /// Opening the pipe took longer than the connect time limit.
@@ -113,7 +120,11 @@ impl fmt::Display for Cause {
             Self::Lost => f.write_str("the connection was lost"),
             Self::Resolve => f.write_str("the host name could not be resolved"),
             Self::Unreachable => f.write_str("the host could not be reached"),
-            Self::Tls(why) => write!(f, "the TLS handshake failed: {why}"),
+            Self::Tls(fault) => write!(f, "TLS failed: {fault}"),
+            Self::Truncated => f.write_str("the encrypted connection was cut off without a farewell"),
+            Self::Upgrade(101) => f.write_str("the server upgraded to another WebSocket protocol than mqtt"),
+            Self::Upgrade(status) => write!(f, "the server answered the WebSocket upgrade with HTTP status {status}"),
+            Self::WebSocket(why) => write!(f, "the server broke the rules of WebSocket: {why}"),
             Self::Unsupported(what) => write!(f, "this driver does not offer {what}"),
             Self::OpenTimeout => f.write_str("opening the connection took too long"),
             Self::ConnAckTimeout => f.write_str("no answer (CONNACK) to CONNECT in time"),
@@ -128,6 +139,58 @@ impl fmt::Display for Cause {
             Self::Storage(why) => write!(f, "the stored session cannot be used: {why}"),
             Self::Asked => f.write_str("closed on request"),
         }
+    }
+}
+
+/// What is wrong with whose certificate, or with the encryption itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// The server's certificate has expired, or our clock is ahead.
+    Expired,
+    /// The server's certificate is not valid yet, or our clock is behind.
+    NotYetValid,
+    /// The server's certificate is for another host name.
+    WrongHost,
+    /// The server's certificate was not signed by a CA that we trust.
+    UnknownIssuer,
+    /// The server's certificate may not be used by servers.
+    WrongUsage,
+    /// The server's certificate was revoked.
+    Revoked,
+    /// The server's certificate cannot be used for the reason named.
+    BadCertificate(&'static str),
+    /// The server wants a client certificate, and none was given.
+    ClientCertificateRequired,
+    /// The server does not accept our certificate.
+    ClientCertificateRefused,
+    /// No version of the protocol or cipher suite that both sides speak.
+    NothingInCommon,
+    /// What was given for TLS (a CA file, a certificate, a key) cannot be used, for the reason named.
+    Unusable(&'static str),
+    /// The peer does not speak TLS, or broke its rules.
+    NotTls,
+    /// The peer ended the handshake with this alert.
+    Alert(u8),
+}
+
+impl fmt::Display for TlsFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Expired => "the server's certificate has expired (or the clock here is ahead)",
+            Self::NotYetValid => "the server's certificate is not valid yet (or the clock here is behind)",
+            Self::WrongHost => "the server's certificate is for another host name",
+            Self::UnknownIssuer => "the server's certificate is not signed by a CA that is trusted here",
+            Self::WrongUsage => "the server's certificate may not be used by servers",
+            Self::Revoked => "the server's certificate was revoked",
+            Self::BadCertificate(why) => return write!(f, "the server's certificate cannot be used: {why}"),
+            Self::ClientCertificateRequired => "the server wants a client certificate, and none was given",
+            Self::ClientCertificateRefused => "the server does not accept our client certificate",
+            Self::NothingInCommon => "no protocol version or cipher suite in common with the server",
+            Self::Unusable(why) => return write!(f, "{why}"),
+            Self::NotTls => "the server does not speak TLS on this port",
+            Self::Alert(alert) => return write!(f, "the server ended the handshake with alert {alert}"),
+        })
     }
 }
 

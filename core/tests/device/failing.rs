@@ -8,7 +8,7 @@ use crate::{
 use skytether_core::{
     backoff::{Backoff, Shape},
     device::{Config, Event},
-    io::{Cause, Input, Instant, Machine as _},
+    io::{Cause, Input, Instant, Machine as _, TlsFault},
     link::Note,
 };
 use std::{collections::BTreeSet, time::Duration};
@@ -74,7 +74,7 @@ fn r_25_an_unavailable_server_is_tried_again_by_the_normal_back_off() {
 
 #[test]
 fn r_29_a_failed_tls_handshake_waits_long_and_a_missing_route_does_not() {
-    for (cause, least) in [(Cause::Tls("expired"), 60), (Cause::Resolve, 1), (Cause::Unreachable, 1)] {
+    for (cause, least) in [(Cause::Tls(TlsFault::Expired), 60), (Cause::Resolve, 1), (Cause::Unreachable, 1)] {
         let mut bench = Bench::new(Sky { backoff: fixed(), ..Sky::default() });
         bench.tick();
         bench.give(Input::Closed(cause));

@@ -114,6 +114,20 @@ fn retained_messages_are_bounded_in_number_and_bytes() {
 }
 
 #[test]
+fn a_replaced_or_deleted_message_gives_its_bytes_back() {
+    let mut bench = Bench::new(Open::anonymous(), Config { retained_bytes: 100, ..Config::default() });
+    let talker = bench.clean("a");
+    for _ in 0..10 {
+        bench.feed(talker, &retained("t", &"x".repeat(90), 0, 0));
+    }
+    bench.feed(talker, &retained("t", "", 0, 0));
+    bench.feed(talker, &retained("u", &"y".repeat(90), 0, 0));
+    let conn = bench.clean("l");
+    bench.feed(conn, &subscribe(1, &[("#", 0)]));
+    assert_eq!(bench.take(conn)[1..], [format!("PUBLISH q0 d0 r1 u {}", "y".repeat(90))]);
+}
+
+#[test]
 fn a_retained_will_is_kept() {
     let mut bench = Bench::open_to_all();
     let conn = bench.knock(&Connect { keep_alive: 0, ..with_will("w", "state/w", "gone", 1, true) });

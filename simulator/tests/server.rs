@@ -233,6 +233,26 @@ async fn who_does_not_read_neither_holds_others_up_nor_grows_memory() {
 }
 
 #[tokio::test]
+async fn garbage_on_one_socket_ends_that_socket_only() {
+    let server = start().await;
+    let mut good = Client::hello(&server, "good").await;
+    for garbage in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\0", &[0; 5000], &[0xff; 5000], b"\x10\xff\xff\xff\xff"]
+    {
+        let mut bad = Client::open(&server).await;
+        bad.send(garbage).await;
+        assert_eq!(bad.next().await, None);
+        let mut bad = Client::hello(&server, "bad").await;
+        bad.send(garbage).await;
+        bad.send(b"more").await;
+        assert_eq!(bad.next().await, None);
+        good.send(&codec::PINGREQ).await;
+        assert_eq!(good.next().await.unwrap(), "PINGRESP");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_stream_of_any_kind_is_served() {
     let server = start().await;
     let (ours, theirs) = tokio::io::duplex(64);

@@ -163,7 +163,6 @@ impl<P: Policy> Broker<P> {
             return self.forget(client);
         }
         session.detach(now);
-        self.timers.disarm_session(session.armed.take(), client);
         self.arm_session(client);
     }
 

@@ -9,6 +9,27 @@
 //!
 //! The rules are those of MQTT 3.1.1, and of MQTT 3.1 where it differs. What a client does wrong ends its connection,
 //! with a [`trace::CloseReason`], and touches no other.
+//!
+//! ```
+//! use skytether_core::time::{Instant, UnixMillis};
+//! use skytether_simulator::broker::{Broker, Config, ConnId, policy::{Open, Peer}};
+//!
+//! let (now, conn) = (Instant(0), ConnId(1));
+//! let mut broker = Broker::new(Open::anonymous(), Config::default(), now, UnixMillis(1_700_000_000_000));
+//! broker.connect(now, conn, Peer::default());
+//! broker.receive(now, conn, b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01a"); // CONNECT: clean, 60 s, client id a
+//! broker.receive(now, conn, b"\x82\x06\0\x01\0\x01t\x01"); // SUBSCRIBE: id 1, filter t at QoS 1
+//! broker.receive(now, conn, b"\x32\x07\0\x01t\0\x02hi"); // PUBLISH: topic t, id 2
+//! assert_eq!(broker.next_ready(), Some(conn));
+//! assert_eq!(
+//!     broker.transmit(conn),
+//!     b"\x20\x02\0\0\x90\x03\0\x01\x01\x40\x02\0\x02\x32\x07\0\x01t\0\x01hi" // CONNACK SUBACK PUBACK PUBLISH
+//! );
+//! broker.sent(now, conn, 22);
+//! assert_eq!(broker.deadline().map(|deadline| deadline.at), Some(Instant(90_000))); // 1.5 keep alives
+//! let words: Vec<_> = core::iter::from_fn(|| broker.next_trace()).map(|trace| trace.to_string()).collect();
+//! assert_eq!(words.last().unwrap(), "[1] a: -> PUBLISH d0 q1 r0 id 1 topic \"t\", 2 bytes");
+//! ```
 
 mod config;
 mod connecting;

@@ -113,3 +113,22 @@ impl<P: Policy> Broker<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_moves_to_the_front_only_and_is_there_once() {
+        let mut timers = Timers::default();
+        let mut armed = None;
+        let timer = || Timer::Connection(ConnId(1));
+        for (at, first) in [(500, 500), (900, 500), (300, 300)] {
+            timers.arm(&mut armed, Instant(at), timer());
+            assert_eq!((armed, timers.set.len()), (Some(Instant(first)), 1));
+        }
+        assert_eq!(timers.pop_due(Instant(299)), None);
+        assert_eq!(timers.pop_due(Instant(300)), Some(timer()));
+        assert_eq!(timers.first(), None);
+    }
+}

@@ -64,7 +64,7 @@ pub(super) enum Length {
 }
 
 impl Length {
-    /// The shortest form; what is over four bytes is cut off, and [`whole_len`] has refused it before.
+    /// The shortest form; what is over four bytes is cut off, and [`header_len`] has refused it before.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "each byte takes seven bits and leaves the rest to the next")]
     pub(super) fn of(remaining: usize) -> Self {

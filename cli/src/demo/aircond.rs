@@ -1,0 +1,135 @@
+//! What does the air conditioner do? It subscribes to its commands, obeys them, and tells the temperature each second.
+
+use super::{device::Actor, pace::Stage};
+use crate::exit::Failure;
+use core::{pin::pin, time::Duration};
+use skytether_core::{
+    io,
+    link::QoS,
+    message::Received,
+    tencent::{Answer, Command, Config, UserTopic},
+};
+use skytether_simulator::home::{self, command_action};
+use skytether_tokio::{Pending, SendError};
+use std::borrow::Cow;
+use tokio::{
+    select,
+    sync::watch,
+    time::{Interval, MissedTickBehavior, interval, sleep},
+};
+
+/// The class of topics that its commands come on.
+const CONTROL: &str = "control";
+const SECOND: Duration = Duration::from_secs(1);
+/// How long the cloud may take to answer or to forward, however fast the story is told.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The air conditioner of the demo.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "the demo and its tests write it field by field")]
+pub struct AirConditioner {
+    /// Who it is and where it connects.
+    pub config: Config,
+    /// How many temperatures it tells.
+    pub ticks: usize,
+    /// Before which of them, counted from 0, a command comes: it waits for the command if need be.
+    pub cues: Vec<usize>,
+}
+
+/// How far it has come.
+struct Room {
+    model: home::AirConditioner,
+    subscribed: bool,
+    commands: usize,
+}
+
+impl AirConditioner {
+    /// Its whole life: connects, subscribes, tells its temperatures, says good-bye. `told` is kept at the number of
+    /// temperatures told so far.
+    ///
+    /// # Errors
+    /// [`Failure`] names the step.
+    pub async fn run(&self, stage: &Stage, told: &watch::Sender<usize>) -> Result<(), Failure> {
+        let mut actor = Actor::start(stage, self.config.clone())?;
+        actor.connected().await?;
+
+        let topic = actor.topic(CONTROL);
+        let failed = |error| Failure::Subscription { who: self.config.device.to_string(), topic: topic.clone(), error };
+        let subscribe = Command::Subscribe { filter: UserTopic::own(CONTROL), qos: QoS::AtLeastOnce };
+        let mut granted = actor.handle().submit(subscribe).await.map_err(failed)?;
+        actor.say(format_args!("subscribe success topic:{topic}"));
+
+        let mut room = Room { model: home::AirConditioner::default(), subscribed: false, commands: 0 };
+        let mut seconds = interval(stage.speed().real(SECOND).max(Duration::from_millis(1)));
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in 0..self.ticks {
+            let commands = self.cues.iter().filter(|cue| **cue <= tick).count();
+            let until = |room: &Room| (tick == 0 || room.subscribed) && room.commands >= commands;
+            match wait(&mut actor, &mut room, &mut seconds, &mut granted, until).await {
+                Ok(()) => {}
+                Err(Broken::Failure(failure)) => return Err(failure),
+                Err(Broken::Subscription(error)) => return Err(failed(error)),
+                Err(Broken::Overdue) if !room.subscribed => {
+                    return Err(failed(SendError::Failed(io::Failure::TimedOut)));
+                }
+                Err(Broken::Overdue) => {
+                    return Err(Failure::NotForwarded { who: self.config.device.to_string(), topic });
+                }
+            }
+            actor.say(room.model.tick());
+            told.send_replace(tick.saturating_add(1));
+        }
+        actor.disconnect().await;
+        Ok(())
+    }
+}
+
+/// Why waiting came to nothing.
+enum Broken {
+    Failure(Failure),
+    Subscription(SendError),
+    Overdue,
+}
+
+/// Waits for the next second and until `enough`, and does meanwhile what the cloud asks for.
+async fn wait(
+    actor: &mut Actor<'_>,
+    room: &mut Room,
+    seconds: &mut Interval,
+    granted: &mut Pending<Answer>,
+    enough: impl Fn(&Room) -> bool,
+) -> Result<(), Broken> {
+    let mut due = false;
+    let mut overdue = pin!(sleep(PATIENCE.saturating_add(seconds.period())));
+    while !(due && enough(room)) {
+        select! {
+            _ = seconds.tick(), if !due => due = true,
+            outcome = &mut *granted, if !room.subscribed => {
+                let answer = outcome.map_err(Broken::Subscription)?;
+                room.subscribed = true;
+                if let Answer::Subscribed(qos) = answer {
+                    actor.say(format_args!("on_subscribe:granted_qos:{}", qos.level()));
+                }
+            }
+            message = actor.message() => obey(actor, room, &message.map_err(Broken::Failure)?),
+            () = &mut overdue => return Err(Broken::Overdue),
+        }
+    }
+    Ok(())
+}
+
+fn obey(actor: &Actor<'_>, room: &mut Room, message: &Received) {
+    actor.say(format_args!("on_aircond_cb:payload:{}", text(message.payload())));
+    if let Some(action) = command_action(message.payload()) {
+        room.model.command(action);
+    }
+    room.commands = room.commands.saturating_add(1);
+}
+
+/// The payload as the vendor's SDK hands it on: where it is a JSON string, the text in it.
+fn text(payload: &[u8]) -> Cow<'_, str> {
+    match serde_json::from_slice::<String>(payload) {
+        Ok(inner) => Cow::Owned(inner),
+        Err(_) => String::from_utf8_lossy(payload),
+    }
+}

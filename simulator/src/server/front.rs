@@ -162,15 +162,11 @@ where
     fn hear(&mut self, report: Report) {
         let now = self.now();
         match report {
-            Report::Bytes(conn, bytes) => {
-                self.broker.receive(now, conn, &bytes);
-                if let Some(pipe) = self.pipes.get_mut(&conn) {
-                    pipe.took();
-                    if self.broker.wants_bytes(conn) {
-                        pipe.pay();
-                    }
-                }
-            }
+            Report::Bytes(conn, bytes) => match self.pipes.get_mut(&conn) {
+                Some(pipe) if pipe.frozen => pipe.held.push(bytes),
+                Some(_) => self.take(conn, &bytes),
+                None => {}
+            },
             Report::Wrote(conn) => {
                 let Some(pipe) = self.pipes.get_mut(&conn) else { return };
                 let len = core::mem::take(&mut pipe.writing);
@@ -184,6 +180,30 @@ where
         }
     }
 
+    /// Hands a chunk to the broker.
+    fn take(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.broker.receive(self.now(), conn, bytes);
+        if let Some(pipe) = self.pipes.get_mut(&conn) {
+            pipe.took();
+            if self.broker.wants_bytes(conn) {
+                pipe.pay();
+            }
+        }
+    }
+
+    /// Reads a client no more, or again. False: it is not connected.
+    fn freeze(&mut self, client_id: &str, stop: bool) -> bool {
+        let Some(conn) = self.broker.connection_of(client_id) else { return false };
+        let Some(pipe) = self.pipes.get_mut(&conn) else { return false };
+        pipe.frozen = stop;
+        if !stop {
+            for chunk in core::mem::take(&mut pipe.held) {
+                self.take(conn, &chunk);
+            }
+        }
+        true
+    }
+
     fn obey(&mut self, command: Command<P>) {
         match command {
             Command::Act(act) => {
@@ -192,14 +212,8 @@ where
             }
             Command::Attach(stream, peer) => self.attach(stream, peer),
             Command::Freeze { client_id, stop, answer } => {
-                let conn = self.broker.connection_of(&client_id);
-                let pipe = conn.and_then(|conn| self.pipes.get_mut(&conn));
                 // Whoever asked may have lost interest.
-                let _ = answer.send(pipe.is_some());
-                if let Some(pipe) = pipe {
-                    pipe.frozen = stop;
-                    pipe.pay();
-                }
+                let _ = answer.send(self.freeze(&client_id, stop));
             }
             Command::Stop => {}
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     sync::{Semaphore, mpsc, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// Anything that carries bytes both ways: TCP, TLS, a WebSocket's payloads, memory.
@@ -39,10 +39,12 @@ pub(super) struct Pipe {
     credit: Arc<Semaphore>,
     /// Chunks taken for which the reader got no new credit yet.
     owed: usize,
-    /// Dropped, it makes the reader throw away what still comes, and end.
+    /// Dropped, it makes the reader throw away what still comes, and end; and the writer, if it cannot go on.
     _reading: watch::Sender<()>,
-    /// Whether the reader gets no credit, by order.
+    /// Whether the connection is not read, by order.
     pub(super) frozen: bool,
+    /// Chunks that were on their way when the order came; as many as there is credit.
+    pub(super) held: Vec<Vec<u8>>,
     /// Whether the end is under way and bounded in time.
     pub(super) closing: bool,
 }
@@ -57,10 +59,11 @@ impl Pipe {
         let (out, chunks) = mpsc::channel(1);
         let (reading, ended) = watch::channel(());
         let credit = Arc::new(Semaphore::new(CREDIT));
-        let reader = Reader { conn, input, reports: reports.clone(), credit: Arc::clone(&credit), ended };
-        let writer = Writer { conn, output, reports: reports.clone(), chunks };
+        let reader =
+            Reader { conn, input, reports: reports.clone(), credit: Arc::clone(&credit), ended: ended.clone() };
+        let writer = Writer { conn, output, reports: reports.clone(), chunks, ended };
         spawn(reader, writer);
-        Self { out, writing: 0, credit, owed: 0, _reading: reading, frozen: false, closing: false }
+        Self { out, writing: 0, credit, owed: 0, _reading: reading, frozen: false, held: Vec::new(), closing: false }
     }
 
     /// A chunk of this connection was taken.
@@ -122,14 +125,24 @@ pub(super) struct Writer {
     output: WriteHalf<AnyStream>,
     reports: mpsc::Sender<Report>,
     chunks: mpsc::Receiver<Vec<u8>>,
+    ended: watch::Receiver<()>,
 }
 
 impl Writer {
     pub(super) async fn run(mut self) {
         while let Some(chunk) = self.chunks.recv().await {
-            let written = match self.output.write_all(&chunk).await {
-                Ok(()) => self.output.flush().await,
-                Err(error) => Err(error),
+            let write = async {
+                self.output.write_all(&chunk).await?;
+                self.output.flush().await
+            };
+            let too_late = async {
+                // An error means that the owner has let go of the connection.
+                let _ = self.ended.changed().await;
+                sleep(LINGER).await;
+            };
+            let written = tokio::select! {
+                written = write => written,
+                () = too_late => return,
             };
             let report = match written {
                 Ok(()) => Report::Wrote(self.conn),

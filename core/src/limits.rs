@@ -12,13 +12,13 @@ pub struct Limits {
     pub control: usize,
     /// QoS 1 and 2 messages that may be unacknowledged at once. Default 20.
     pub inflight: u16,
-    /// Application messages that may be held, in flight and queued together. Default 1000.
+    /// Application messages that may wait to be sent; those in flight are bounded by `inflight`. Default 1000.
     pub queued: usize,
-    /// Bytes of those messages, as encoded. Default 256 KiB.
+    /// Bytes of all application messages held, queued and in flight, as encoded. Default 256 KiB.
     pub queued_bytes: usize,
-    /// Messages of the set-up and reply lanes that may be held, each. Default 16.
+    /// Messages of the set-up and reply lanes that may wait to be sent, each. Default 16.
     pub reserve: usize,
-    /// Bytes of those messages, each lane. Default 32 KiB.
+    /// Bytes of all messages held on those lanes, each. Default 32 KiB.
     pub reserve_bytes: usize,
     /// Unanswered SUBSCRIBE and UNSUBSCRIBE requests. Default 32.
     pub requests: usize,

@@ -72,21 +72,22 @@ impl Lanes {
         if measured.len > limits.packet_out {
             return Err(Rejected::Invalid("the message is over the limit of a packet"));
         }
-        let (count, bytes) = match lane {
-            Lane::App => (limits.queued, limits.queued_bytes),
-            Lane::Setup | Lane::Reply => (limits.reserve, limits.reserve_bytes),
-        };
-        if measured.len > bytes {
+        let room = Room::of(lane, options);
+        if measured.len > room.bytes {
             return Err(Rejected::Invalid("the message is over the limit of the queue"));
         }
         let outbox = self.of(lane);
-        let free = |outbox: &Outbox| outbox.live() < count && outbox.live_bytes() + measured.len <= bytes;
-        if !free(outbox) {
+        if !room.has(outbox, measured.len, (0, 0)) {
             let policy = if lane == Lane::App { options.queue } else { QueuePolicy::RejectNew };
-            make_room(outbox, policy, measured.len, count, bytes)?;
+            room.make(outbox, policy, measured.len)?;
         }
         outbox.push(tag, &outgoing, measured, ttl.map(|ttl| now.after(ttl)));
         Ok(())
+    }
+
+    /// Whether one more application message fits, if it is not too long.
+    pub(super) fn has_room(&self, options: &Options) -> bool {
+        Room::of(Lane::App, options).has(&self.app, 0, (0, 0))
     }
 
     /// Lets go what window, rate and lane allow; tells whether a packet id was taken on the application's lane. `epoch`
@@ -268,31 +269,56 @@ impl Lanes {
     }
 }
 
-/// Drops older messages by policy so that `len` more bytes fit; checks first that it will be enough.
-fn make_room(outbox: &mut Outbox, policy: QueuePolicy, len: usize, count: usize, bytes: usize) -> Result<(), Rejected> {
-    let passes: &[bool] = match policy {
-        QueuePolicy::RejectNew => return Err(Rejected::Full),
-        QueuePolicy::DropOldest => &[false],
-        QueuePolicy::DropOldestQos0First => &[true, false],
-    };
-    let enough =
-        |freed: (usize, usize)| outbox.live() - freed.0 < count && (outbox.live_bytes() - freed.1) + len <= bytes;
-    // In the second pass of "QoS 0 first" every QoS 0 message has been counted: start anew with all of them.
-    for only_qos0 in passes {
-        let (mut freed, mut victims) = ((0, 0), 0);
-        while !enough(freed) {
-            let Some((_, size)) = outbox.droppable(*only_qos0, victims) else { break };
-            freed = (freed.0 + 1, freed.1 + size);
-            victims += 1;
-        }
-        if enough(freed) {
-            for _ in 0..victims {
-                if let Some((at, _)) = outbox.droppable(*only_qos0, 0) {
-                    outbox.drop_at(at);
-                }
-            }
-            return Ok(());
-        }
+/// What a lane may hold.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// Messages that are not released.
+    queued: usize,
+    /// Messages in all.
+    held: usize,
+    /// Bytes in all.
+    bytes: usize,
+}
+
+impl Room {
+    fn of(lane: Lane, options: &Options) -> Self {
+        let limits = &options.limits;
+        let (queued, bytes) = match lane {
+            Lane::App => (limits.queued, limits.queued_bytes),
+            Lane::Setup | Lane::Reply => (limits.reserve, limits.reserve_bytes),
+        };
+        Self { queued, held: queued.saturating_add(limits.inflight.into()), bytes }
     }
-    Err(Rejected::Full)
+
+    /// Whether a message of `len` bytes fits, once so many messages and bytes are gone.
+    fn has(&self, outbox: &Outbox, len: usize, gone: (usize, usize)) -> bool {
+        outbox.queued() - gone.0 < self.queued
+            && outbox.live() - gone.0 < self.held
+            && (outbox.live_bytes() - gone.1).saturating_add(len) <= self.bytes
+    }
+
+    /// Drops older messages by policy so that `len` more bytes fit; checks first that it will be enough.
+    fn make(&self, outbox: &mut Outbox, policy: QueuePolicy, len: usize) -> Result<(), Rejected> {
+        let passes: &[bool] = match policy {
+            QueuePolicy::RejectNew => &[],
+            QueuePolicy::DropOldest => &[false],
+            QueuePolicy::DropOldestQos0First => &[true, false],
+        };
+        for only_qos0 in passes {
+            let mut gone = (0, 0);
+            while !self.has(outbox, len, gone) {
+                let Some((_, size)) = outbox.droppable(*only_qos0, gone.0) else { break };
+                gone = (gone.0 + 1, gone.1 + size);
+            }
+            if self.has(outbox, len, gone) {
+                for _ in 0..gone.0 {
+                    if let Some((at, _)) = outbox.droppable(*only_qos0, 0) {
+                        outbox.drop_at(at);
+                    }
+                }
+                return Ok(());
+            }
+        }
+        Err(Rejected::Full)
+    }
 }

@@ -96,6 +96,8 @@ pub(super) struct Outbox {
     live: usize,
     live_bytes: usize,
     in_flight: u16,
+    /// QoS 0 messages that are released and not wholly handed over.
+    leaving: usize,
     /// Packets whose outcome has not been told, and the index before which there is none.
     untold: usize,
     tell_from: usize,
@@ -166,7 +168,12 @@ impl Outbox {
         self.live
     }
 
-    /// Bytes of those messages.
+    /// Messages that are not released.
+    pub(super) fn queued(&self) -> usize {
+        self.live - self.leaving - usize::from(self.in_flight)
+    }
+
+    /// Bytes of all messages that are held.
     pub(super) fn live_bytes(&self) -> usize {
         self.live_bytes
     }
@@ -216,6 +223,7 @@ impl Outbox {
             self.in_flight += 1;
         } else {
             packet.state = State::Leaving;
+            self.leaving += 1;
         }
         packet.due = true;
         self.limit += 1;
@@ -277,6 +285,7 @@ impl Outbox {
             packet.sent = now;
             if packet.state == State::Leaving {
                 packet.state = State::Over(Ok(()));
+                self.leaving -= 1;
                 let len = packet.len;
                 self.ended(self.next, len);
             }
@@ -340,6 +349,7 @@ impl Outbox {
                 continue;
             }
             packet.due = false;
+            self.leaving -= usize::from(packet.state == State::Leaving);
             if !packet.begun {
                 self.in_flight -= u16::from(packet.in_flight());
                 packet.state = State::Queued;

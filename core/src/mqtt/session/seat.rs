@@ -199,7 +199,7 @@ impl Link for Session {
     }
 
     fn room(&self) -> bool {
-        self.lanes.app().live() < self.options.limits.queued && !self.finished
+        self.lanes.has_room(&self.options) && !self.finished
     }
 
     fn wants_bytes(&self) -> bool {

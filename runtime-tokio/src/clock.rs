@@ -10,7 +10,7 @@ use skytether_core::time::{Instant, UnixMillis};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Sleep, sleep};
 
-/// Longest sleep: a deadline beyond it costs one needless tick.
+/// Longest sleep: a deadline beyond it costs one needless wake-up.
 const LONGEST: Duration = Duration::from_hours(24);
 /// Shortest sleep: a machine that is due and has nothing to say is not asked in a loop without a pause.
 const SHORTEST: Duration = Duration::from_millis(1);

@@ -22,7 +22,7 @@ use skytether_core::{
 };
 use skytether_tokio::{Events, Handle, Options, SendError, Store, Tapped, spawn_with};
 use std::{
-    future::{Future as _, poll_fn},
+    future::{Future, poll_fn},
     pin::pin,
     sync::{Arc, Mutex},
     task::Poll,
@@ -73,6 +73,11 @@ async fn acknowledge(peer: DuplexStream) -> Vec<String> {
 
 fn texts(lines: &[String]) -> Vec<String> {
     lines.iter().filter_map(|line| line.split_once(' ')).map(|(_, text)| text.to_owned()).collect()
+}
+
+/// Fails instead of waiting for ever.
+async fn soon<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_hours(24), work).await.expect("it comes to an end")
 }
 
 async fn settle() {
@@ -196,7 +201,7 @@ async fn r_71_a_slow_application_stops_the_reading_and_nothing_else() {
     sleep(Duration::from_millis(2500)).await;
     assert!(!writer.is_finished(), "the peer is made to wait");
     // Timers, writes and outcomes go on.
-    assert_eq!(world.handle.send("!out".into()).await, Ok("sent".into()));
+    assert_eq!(soon(world.handle.send("!out".into())).await, Ok("sent".into()));
     let mut out = [0; 17];
     reader.read_exact(&mut out).await.unwrap();
     assert_eq!(&out, b"beat\nbeat\n0 !out\n");
@@ -274,6 +279,56 @@ async fn r_143_a_zero_read_ends_the_pipe_once_and_the_next_one_is_clean() {
     }
     let expected = [Told::Line("whole".into()), Told::Down(Cause::Lost), Told::Up, Told::Line("new".into())];
     assert_eq!(seen, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_72_a_peer_that_does_not_read_is_not_read_either() {
+    let (world, peer) = up(Script::new(), Options { read_buffer: 1_000_000, ..Options::default() }, 100_000).await;
+    let (reader, mut writer) = tokio::io::split(peer);
+    let asking = tokio::spawn(async move {
+        for _ in 0..50_000 {
+            writer.write_all(b"?answer\n").await.unwrap();
+        }
+        writer.write_all(b"?last\n").await.unwrap();
+        writer
+    });
+    settle().await;
+    assert!(!asking.is_finished());
+    let mut lines = BufReader::new(reader).lines();
+    while soon(lines.next_line()).await.unwrap().unwrap() != "?last" {}
+    drop(asking.await.unwrap());
+    let most = world.log.lock().unwrap().most_waiting;
+    assert!((4096..4200).contains(&most), "{most} bytes waited, with a bound of 4096");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_an_old_pipe_reaches_the_machine_once_it_ended() {
+    let machine = Script { beat: Some(Duration::from_secs(1)), ..Script::new() };
+    let (mut world, mut peer) = up(machine, Options { events: 1, ..Options::default() }, 64).await;
+    peer.write_all(b"a\nb\nc\n").await.unwrap();
+    settle().await;
+    // The application has not taken `a`, so the rest waits in the driver; the beat finds that the pipe is broken.
+    drop(peer);
+    let mut peer = world.wires.lay(64);
+    sleep(Duration::from_millis(1500)).await;
+    peer.write_all(b"new\n").await.unwrap();
+    let mut seen = Vec::new();
+    while seen.last() != Some(&Told::Line("new".into())) {
+        seen.push(soon(world.events.next()).await.unwrap());
+    }
+    seen.retain(|told| *told != Told::Beat);
+    assert_eq!(seen, [Told::Line("a".into()), Told::Down(Cause::Lost), Told::Up, Told::Line("new".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipe_that_ends_while_the_machine_ends_it_ends_once() {
+    let machine = Script { close_at_end: true, ..Script::new() };
+    let (mut world, peer) = up(machine, Options::default(), 64).await;
+    let _next = world.wires.lay(64);
+    drop(peer);
+    assert_eq!(soon(world.events.next()).await, Some(Told::Down(Cause::Lost)));
+    assert_eq!(soon(world.events.next()).await, Some(Told::Up));
+    assert_eq!(world.log.lock().unwrap().inputs, ["Opened", "Closed(Lost)", "Opened"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -387,9 +442,9 @@ async fn r_2_narrow_pipes_and_short_turns_change_nothing_of_what_passes() {
             }
         });
         for n in 0..200 {
-            assert_eq!(world.events.next().await, Some(Told::Line(format!("down {n}"))));
+            assert_eq!(soon(world.events.next()).await, Some(Told::Line(format!("down {n}"))));
         }
-        sender.await.unwrap();
+        soon(sender).await.unwrap();
         let expected: Vec<String> = (0..200).map(|n| format!("{n} !up {n}")).collect();
         assert_eq!(up.await.unwrap(), expected);
         drop(down.await.unwrap());

@@ -1,7 +1,7 @@
 //! A small machine that speaks in lines and writes down what its driver does, and pipes made of memory.
 //!
 //! It sends `<tag> <text>\n` for a command and ends it at `ok <tag>\n`, or as soon as it was sent where the text begins
-//! with `!`. Any other line is an event. At `close` it sends `bye\n`, and closes the pipe once that is gone or its time
+//! with `!`. A line that begins with `?` it sends back; any other is an event. At `close` it sends `bye\n`, and closes the pipe once that is gone or its time
 //! limit is over.
 #![allow(
     dead_code,
@@ -44,6 +44,8 @@ pub(crate) struct Log {
     pub(crate) inputs: Vec<String>,
     pub(crate) accepted: Vec<String>,
     pub(crate) steps: usize,
+    /// Most bytes that ever waited for the pipe.
+    pub(crate) most_waiting: usize,
 }
 
 pub(crate) struct Script {
@@ -54,6 +56,8 @@ pub(crate) struct Script {
     pub(crate) beat: Option<Duration>,
     /// Dials again this long after an end.
     pub(crate) redial: Option<Duration>,
+    /// Asks for the end of the pipe in the very moment in which it is told of it.
+    pub(crate) close_at_end: bool,
     /// Actions at the first step.
     pub(crate) first: Vec<Action>,
     pub(crate) pending: VecDeque<Step<Told, String>>,
@@ -84,6 +88,7 @@ impl Script {
             room: 8,
             beat: None,
             redial: Some(Duration::from_millis(10)),
+            close_at_end: false,
             first: Vec::new(),
             pending: VecDeque::new(),
             out: Vec::new(),
@@ -107,6 +112,10 @@ impl Script {
             if self.open.remove(&tag).is_some() {
                 self.pending.push_back(Step::Done(Tag(tag), Ok(line.to_owned())));
             }
+        } else if line.starts_with('?') {
+            self.say(&format!("{line}\n"));
+            let mut log = self.log.lock().unwrap();
+            log.most_waiting = log.most_waiting.max(self.out.len());
         } else {
             self.pending.push_back(Step::Event(Told::Line(line.to_owned())));
         }
@@ -196,6 +205,9 @@ impl Machine for Script {
             if let Some(step) = self.pending.pop_front() {
                 return step;
             }
+            if matches!(input, Input::Closed(_)) && std::mem::take(&mut self.close_at_end) {
+                return Step::Act(Action::Close);
+            }
             if let Input::Bytes(bytes) = input {
                 let Some((&byte, rest)) = bytes.split_first() else {
                     *input = Input::Tick;
@@ -205,6 +217,9 @@ impl Machine for Script {
                 if byte == b'\n' {
                     let line = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
                     self.hear(&line);
+                    if self.pending.is_empty() {
+                        return Step::Again;
+                    }
                 } else {
                     self.line.push(byte);
                 }

@@ -143,27 +143,32 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     /// Gives the machine the bytes that were read, for as long as it and the application have room for what they make.
     fn feed_bytes(&mut self) -> bool {
         let mut moved = false;
-        let mut idle = true;
-        while !self.line.unread().is_empty() && self.may_take_bytes() {
+        while !self.line.unread().is_empty() && self.machine.wants_bytes() && self.outlet.has_room() {
             if self.steps >= self.steps_per_turn {
                 moved = true;
                 break;
             }
-            let mut input = Input::Bytes(self.line.unread());
-            let step = self.machine.step(self.clock.now(), &mut input);
-            let left = if let Input::Bytes(rest) = input { rest.len() } else { 0 };
-            moved |= self.line.keep(left);
-            idle = !self.carry(step, &mut Input::Tick);
+            let before = self.line.unread().len();
+            let idle = self.step_bytes();
+            moved |= !idle || self.line.unread().len() != before;
             if idle {
-                break;
+                return self.answer() | moved;
             }
-            moved = true;
         }
-        if !idle {
+        if moved {
             // The machine may have more to say of what it has taken.
             self.drain(Input::Tick);
         }
         self.answer() | moved
+    }
+
+    /// Gives the machine one step with the bytes that were read; true if it was idle.
+    fn step_bytes(&mut self) -> bool {
+        let mut input = Input::Bytes(self.line.unread());
+        let step = self.machine.step(self.clock.now(), &mut input);
+        let left = if let Input::Bytes(rest) = input { rest.len() } else { 0 };
+        self.line.keep(left);
+        !self.carry(step, &mut Input::Tick)
     }
 
     /// Does what a step says; false for `Idle`.
@@ -271,12 +276,13 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.may_take_bytes() {
+        if !self.machine.wants_bytes() {
             return false;
         }
         if !self.line.unread().is_empty() {
             return self.feed_bytes();
         }
+        // One buffer is read even while the application is behind: then it is known whether the peer is alive.
         match self.line.poll_read(cx) {
             Poll::Pending => return false,
             Poll::Ready(Ok(())) => {
@@ -305,9 +311,15 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     }
 
     fn tick(&mut self, cx: &mut Context<'_>) -> bool {
-        let due = |machine: &M, clock: &Clock| machine.deadline().is_some_and(|deadline| deadline.at <= clock.now());
-        if due(&self.machine, &self.clock) && self.feed(Input::Tick) {
-            return true;
+        if self.machine.deadline().is_some_and(|deadline| deadline.at <= self.clock.now()) {
+            if self.line.is_unseen() && self.machine.wants_bytes() {
+                // The application is behind. A machine that has never seen these bytes would take the peer for dead, so
+                // it sees them, and takes at most one event's worth of them.
+                self.step_bytes();
+            }
+            if self.feed(Input::Tick) {
+                return true;
+            }
         }
         let Some(deadline) = self.machine.deadline() else {
             return false;
@@ -363,10 +375,6 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     fn end(&mut self, cause: Cause) {
         self.line.end(cause);
         self.feed(Input::Closed(cause));
-    }
-
-    fn may_take_bytes(&self) -> bool {
-        self.machine.wants_bytes() && self.outlet.has_room()
     }
 }
 

@@ -17,9 +17,10 @@ const SPARE: usize = 64;
 
 /// What the device tells the application, in order, nothing left out.
 ///
-/// Holds at most [`Options::events`](crate::Options::events) events. While it is full the driver reads nothing more
-/// from the network, so that the peer waits instead of our memory growing; timers, writes and the outcomes of commands
-/// go on. Dropping it discards all events from then on; the device goes on working.
+/// Holds [`Options::events`](crate::Options::events) events, and a few more that time alone brings. While it is full the
+/// driver reads nothing more from the network than fits its buffer, so that the peer waits instead of our memory growing;
+/// timers, writes and the outcomes of commands go on. Dropping it discards all events from then on; the device goes on
+/// working.
 pub struct Events<E> {
     queue: Arc<Queue<E>>,
 }

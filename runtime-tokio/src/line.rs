@@ -82,10 +82,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
         self.buffer.get(self.unread.clone()).unwrap_or_default()
     }
 
-    /// Keeps the last `left` bytes of [`Line::unread`]; true if that took some away.
-    pub(crate) fn keep(&mut self, left: usize) -> bool {
-        let start = self.unread.end.saturating_sub(left).max(self.unread.start);
-        core::mem::replace(&mut self.unread.start, start) != start
+    /// Whether bytes were read of which none was taken.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.unread.start == 0 && self.unread.end > 0
+    }
+
+    /// Keeps the last `left` bytes of [`Line::unread`].
+    pub(crate) fn keep(&mut self, left: usize) {
+        self.unread.start = self.unread.end.saturating_sub(left).max(self.unread.start);
     }
 
     /// Ready when the pipe that is being opened is open, or cannot be opened.

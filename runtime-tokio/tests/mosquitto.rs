@@ -119,13 +119,13 @@ async fn the_will_is_published_when_the_line_breaks_and_not_when_we_close() {
     orderly.ready().await;
     orderly.close().await;
 
-    let mut broken = fleeting("broken");
-    broken.will = Some(will("will/broken"));
-    let mut broken = Client::new(broker.port, broken);
-    broken.ready().await;
-    broken.task.abort();
+    let mut cut_off = fleeting("cut-off");
+    cut_off.will = Some(will("will/cut-off"));
+    let mut cut_off = Client::new(broker.port, cut_off);
+    cut_off.ready().await;
+    cut_off.task.abort();
     let message = watcher.message().await;
-    assert_eq!((message.topic(), message.payload()), ("will/broken", &b"gone"[..]));
+    assert_eq!((message.topic(), message.payload()), ("will/cut-off", &b"gone"[..]));
     // Had the orderly one left a will, it would have come first.
     watcher.close().await;
 }

@@ -1,4 +1,4 @@
-//! What time it is: the machine's monotonic time, its next deadline as a timer, and the system's wall time.
+//! What time it is: the machine's monotonic time, and its next deadline as a timer.
 
 use core::{
     future::Future as _,
@@ -6,8 +6,7 @@ use core::{
     task::{Context, Poll},
     time::Duration,
 };
-use skytether_core::time::{Instant, UnixMillis};
-use std::time::{SystemTime, UNIX_EPOCH};
+use skytether_core::time::Instant;
 use tokio::time::{Sleep, sleep};
 
 /// Longest sleep: a deadline beyond it costs one needless wake-up.
@@ -42,11 +41,4 @@ impl Clock {
         }
         self.sleep.as_mut().poll(cx)
     }
-}
-
-/// The system's wall time; `None` where its clock stands before 1970.
-pub(crate) fn wall() -> Option<UnixMillis> {
-    #[allow(clippy::disallowed_methods, reason = "the runtime is where the core's wall time comes from")]
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    u64::try_from(since.as_millis()).ok().map(UnixMillis)
 }

@@ -5,7 +5,7 @@
 //! side; a turn is one read, everything that follows from it, a batch of commands, and one write.
 
 use crate::{
-    clock::{Clock, wall},
+    clock::Clock,
     events::{Events, Outlet, queue},
     handle::{Asked, Control, Handle, Request, Requests, SendError, handle},
     line::Line,
@@ -18,6 +18,7 @@ use core::{
     task::{Context, Poll},
 };
 use skytether_core::io::{Action, Cause, Failure, Input, Machine, Rejected, Reply, Step, Tag};
+use skytether_std::clock::wall;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,

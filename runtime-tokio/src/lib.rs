@@ -89,7 +89,7 @@ pub use events::Events;
 pub use handle::{Handle, Pending, SendError};
 pub use options::{Options, Tap, Tapped};
 pub use pipe::{Connector, Tcp};
-pub use store::Store;
+pub use skytether_std::{clock::seed, store::Store};
 
 use driver::Driver;
 use skytether_core::io::Machine;
@@ -132,14 +132,4 @@ where
 {
     let (handle, events, driver) = Driver::new(machine, connector, options);
     (handle, events, tokio::spawn(driver.run()))
-}
-
-/// 32 random bytes of the operating system: the seed that a device draws its ids and jitter from.
-///
-/// # Errors
-/// Where the operating system offers no randomness.
-pub fn seed() -> std::io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    getrandom::fill(&mut seed)?;
-    Ok(seed)
 }

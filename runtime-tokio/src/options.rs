@@ -1,8 +1,8 @@
 //! What can be set about a driver, with the defaults.
 
-use crate::store::Store;
 use core::fmt;
 use skytether_core::{io::Cause, link::Endpoint};
+use skytether_std::store::Store;
 
 /// The settings of one driver. Write `Options { store: …, ..Options::default() }`.
 #[allow(clippy::exhaustive_structs, reason = "a user writes `Options { …, ..Options::default() }`")]

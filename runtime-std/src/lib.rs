@@ -1,0 +1,27 @@
+//! What the runtimes on std share, so that it exists once: TLS, WebSocket, stored values, clock and seed.
+//!
+//! Nothing here opens a socket, starts a thread or waits. The runtimes bring bytes and take bytes:
+//!
+//! - [`tls`] says whom to trust and which certificate to show, and makes the configuration of one connection;
+//! - [`websocket`] is a filter over bytes: those of the pipe on one side, those of MQTT on the other;
+//! - [`fault`] turns what rustls, tungstenite and the operating system say into the core's `Cause`;
+//! - [`store`] keeps values in files, whole or not at all;
+//! - [`clock`] has the wall time and the seed.
+#![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests fail by panicking"
+    )
+)]
+
+pub mod clock;
+pub mod fault;
+pub mod store;
+pub mod tls;
+pub mod websocket;

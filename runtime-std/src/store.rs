@@ -1,0 +1,211 @@
+//! Where values outlive a restart: files in a directory, each replaced whole or not at all.
+
+use core::fmt::{self, Write as _};
+use skytether_core::io::{Key, Slot};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Seek as _, SeekFrom, Write as _},
+    path::{Path, PathBuf},
+};
+use zeroize::Zeroizing;
+
+/// Longest piece of a file name; file systems allow 255 bytes.
+const PIECE: usize = 200;
+
+/// Keeps each value in a file of its own below one directory.
+///
+/// A value is written to a new file, synchronised, renamed over the old one, and the directory synchronised: after a
+/// power cut the old or the new value is there, whole. Files are readable by their owner only. One directory belongs to
+/// one device of one process: there is no lock.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Store {
+    directory: PathBuf,
+}
+
+impl Store {
+    /// A store in `directory`, which is made if it is missing.
+    ///
+    /// # Errors
+    /// What the operating system says about making it.
+    pub fn directory(directory: impl Into<PathBuf>) -> io::Result<Self> {
+        let directory = directory.into();
+        fs::create_dir_all(&directory)?;
+        Ok(Self { directory })
+    }
+
+    /// The value of `key`; `None` where there is none.
+    ///
+    /// # Errors
+    /// What the operating system says about reading it.
+    pub fn load(&self, key: &Key) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        match fs::read(self.path(&key.to_string())) {
+            Ok(value) => Ok(Some(Zeroizing::new(value))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps `value` under `key`, in place of an older one. When this returns, it outlives a power cut.
+    ///
+    /// # Errors
+    /// What the operating system says about writing it; the older value is still there.
+    pub fn store(&self, key: &Key, value: &[u8]) -> io::Result<()> {
+        let path = self.path(&key.to_string());
+        // A dot inside a name is escaped but for the first, so that no key's own file can have this name.
+        let new = path.with_added_extension("new");
+        let folder = path.parent().unwrap_or(&self.directory);
+        fs::create_dir_all(folder)?;
+        let mut file = private().write(true).create(true).truncate(true).open(&new)?;
+        file.write_all(value)?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(&new, &path)?;
+        self.sync_up_from(folder)
+    }
+
+    /// Forgets the value of `key`, if there is one.
+    ///
+    /// # Errors
+    /// What the operating system says about deleting it.
+    pub fn delete(&self, key: &Key) -> io::Result<()> {
+        let path = self.path(&key.to_string());
+        match fs::remove_file(&path) {
+            Ok(()) => self.sync_up_from(path.parent().unwrap_or(&self.directory)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes `bytes` into the file of `slot`, `at` bytes from its start.
+    ///
+    /// # Errors
+    /// What the operating system says about writing it.
+    pub fn write(&self, slot: Slot, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut file =
+            private().write(true).create(true).truncate(false).open(self.path(&format!("slot.{}", slot.0)))?;
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(bytes)?;
+        file.sync_data()
+    }
+
+    /// The file of a value: kind, dot, and the owner's name with everything but small letters, digits, `-` and `_`
+    /// escaped (some file systems take `A` for `a`). What is too long for one name becomes folders ending in `~`.
+    fn path(&self, name: &str) -> PathBuf {
+        let mut escaped = String::new();
+        let mut kind = true;
+        for byte in name.bytes() {
+            if kind && byte == b'.' {
+                kind = false;
+                escaped.push('.');
+            } else if byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_' {
+                escaped.push(char::from(byte));
+            } else {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        }
+        let mut path = self.directory.clone();
+        let mut rest = escaped.as_str();
+        while let Some((piece, more)) = rest.split_at_checked(PIECE).filter(|(_, more)| !more.is_empty()) {
+            path.push(format!("{piece}~"));
+            rest = more;
+        }
+        path.push(rest);
+        path
+    }
+
+    /// Makes renames in `folder` last, and the making of the folders above it.
+    fn sync_up_from(&self, folder: &Path) -> io::Result<()> {
+        if cfg!(unix) {
+            for folder in folder.ancestors().take_while(|folder| folder.starts_with(&self.directory)) {
+                File::open(folder)?.sync_all()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Store {
+    /// The place only: values are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::directory(folder.path().join("made/on/demand")).unwrap();
+        (folder, store)
+    }
+
+    #[test]
+    fn a_value_comes_back_until_it_is_deleted() {
+        let (_folder, store) = store();
+        assert!(store.load(&Key::Hub).unwrap().is_none());
+        store.store(&Key::Hub, b"one").unwrap();
+        store.store(&Key::Hub, b"2").unwrap();
+        assert_eq!(store.load(&Key::Hub).unwrap().unwrap().as_slice(), b"2");
+        store.delete(&Key::Hub).unwrap();
+        store.delete(&Key::Hub).unwrap();
+        assert!(store.load(&Key::Hub).unwrap().is_none());
+    }
+
+    #[test]
+    fn names_of_any_kind_get_files_of_their_own_inside_the_directory() {
+        let (_folder, store) = store();
+        let long = "x".repeat(PIECE * 3);
+        let capitals = "X".repeat(128);
+        let names = ["a", "A", "a.new", "..", "../../etc/passwd", "", "%41", "a\0b", "ä/ö\\ü", "CON", &long, &capitals];
+        for name in names {
+            store.store(&Key::Secret(name.into()), name.as_bytes()).unwrap();
+        }
+        for name in names {
+            let key = Key::Secret(name.into());
+            assert_eq!(store.load(&key).unwrap().unwrap().as_slice(), name.as_bytes(), "{name:?}");
+            assert!(store.path(&key.to_string()).starts_with(&store.directory));
+        }
+        assert_eq!(store.path("secret.a.new").file_name().unwrap(), "secret.a%2Enew");
+    }
+
+    #[test]
+    fn a_torn_write_leaves_the_old_value() {
+        let (_folder, store) = store();
+        store.store(&Key::Session, b"old").unwrap();
+        // What a power cut between writing and renaming leaves behind.
+        fs::write(store.directory.join("session.new"), b"ne").unwrap();
+        assert_eq!(store.load(&Key::Session).unwrap().unwrap().as_slice(), b"old");
+        store.store(&Key::Session, b"newer").unwrap();
+        assert_eq!(store.load(&Key::Session).unwrap().unwrap().as_slice(), b"newer");
+        assert!(!store.directory.join("session.new").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_read_a_value() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let (_folder, store) = store();
+        store.store(&Key::Secret("dev".into()), b"hunter2").unwrap();
+        let mode = fs::metadata(store.path("secret.dev")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(!format!("{store:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_slot_is_written_in_ranges() {
+        let (_folder, store) = store();
+        store.write(Slot(1), 4, b"5678").unwrap();
+        store.write(Slot(1), 0, b"1234").unwrap();
+        assert_eq!(fs::read(store.path("slot.1")).unwrap(), b"12345678");
+    }
+}

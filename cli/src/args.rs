@@ -46,8 +46,8 @@ pub enum Demo {
     /// Comes home and leaves again: a door, an air conditioner, and a rule between them.
     ///
     /// Starts a simulated Tencent Cloud IoT Hub with two products, a device in each, and a rule. The air conditioner
-    /// (AirConditioner1) connects, subscribes to its topic `control` and tells the room's temperature once a second. The
-    /// door (door1) connects twice, once for coming home and once for leaving, and publishes to its topic `event`.
+    /// (`AirConditioner1`) connects, subscribes to its topic `control` and tells the room's temperature once a second. The
+    /// door (`door1`) connects twice, once for coming home and once for leaving, and publishes to its topic `event`.
     /// The rule carries the door's messages to the air conditioner, which turns on and off.
     #[command(after_help = home_help())]
     Home(HomeArguments),

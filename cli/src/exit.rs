@@ -10,7 +10,7 @@ Exit codes:
   0    done
   1    the story broke off: a connection was lost, a message did not arrive, no observer came
   2    the command line is wrong
-  3    the simulated cloud (or the observers' port) could not start
+  3    the simulated cloud or the observers' port could not start, or a device is configured wrongly
   4    a device could not reach the cloud: TCP, or no answer to CONNECT
   5    a device was refused: CONNACK with a code that is not 0
   6    a subscription failed
@@ -93,8 +93,8 @@ impl Failure {
     pub fn code(&self) -> u8 {
         match self {
             Self::Lost { .. } | Self::NotForwarded { .. } | Self::NoObserver => 1,
-            Self::Start(_) => 3,
-            Self::Unreachable { .. } | Self::Configuration { .. } => 4,
+            Self::Start(_) | Self::Configuration { .. } => 3,
+            Self::Unreachable { .. } => 4,
             Self::Refused { .. } => 5,
             Self::Subscription { .. } => 6,
             Self::Publish { .. } => 7,

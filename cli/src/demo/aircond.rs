@@ -2,7 +2,7 @@
 
 use super::{device::Actor, pace::Stage};
 use crate::exit::Failure;
-use core::{pin::pin, time::Duration};
+use core::time::Duration;
 use skytether_core::{
     io,
     link::QoS,
@@ -15,14 +15,12 @@ use std::borrow::Cow;
 use tokio::{
     select,
     sync::watch,
-    time::{Interval, MissedTickBehavior, interval, sleep},
+    time::{Interval, MissedTickBehavior, interval, timeout},
 };
 
 /// The class of topics that its commands come on.
 const CONTROL: &str = "control";
 const SECOND: Duration = Duration::from_secs(1);
-/// How long the cloud may take to answer or to forward, however fast the story is told.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The air conditioner of the demo.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,7 +63,10 @@ impl AirConditioner {
         for tick in 0..self.ticks {
             let commands = self.cues.iter().filter(|cue| **cue <= tick).count();
             let until = |room: &Room| (tick == 0 || room.subscribed) && room.commands >= commands;
-            match wait(&mut actor, &mut room, &mut seconds, &mut granted, until).await {
+            // Twice, so that a door that fails is heard first: it knows more.
+            let patience = stage.patience().saturating_mul(2);
+            let waited = timeout(patience, wait(&mut actor, &mut room, &mut seconds, &mut granted, until)).await;
+            match waited.unwrap_or(Err(Broken::Overdue)) {
                 Ok(()) => {}
                 Err(Broken::Failure(failure)) => return Err(failure),
                 Err(Broken::Subscription(error)) => return Err(failed(error)),
@@ -100,7 +101,6 @@ async fn wait(
     enough: impl Fn(&Room) -> bool,
 ) -> Result<(), Broken> {
     let mut due = false;
-    let mut overdue = pin!(sleep(PATIENCE.saturating_add(seconds.period())));
     while !(due && enough(room)) {
         select! {
             _ = seconds.tick(), if !due => due = true,
@@ -112,7 +112,6 @@ async fn wait(
                 }
             }
             message = actor.message() => obey(actor, room, &message.map_err(Broken::Failure)?),
-            () = &mut overdue => return Err(Broken::Overdue),
         }
     }
     Ok(())

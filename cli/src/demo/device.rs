@@ -160,17 +160,19 @@ impl<'s> Actor<'s> {
 /// What a CONNACK code means on this cloud, and what to look at.
 fn explain(refusal: Refusal) -> (&'static str, &'static str) {
     match refusal {
-        Refusal::ProtocolVersion => ("the protocol version is refused", "host and port: what listens there?"),
+        Refusal::ProtocolVersion => {
+            ("the protocol version is refused", "host and port: something else may listen there")
+        }
         Refusal::IdentifierRejected => (
             "the client id is refused",
             "productId and deviceName: the client id is one behind the other, and the cloud has to know that device",
         ),
-        Refusal::ServerUnavailable => ("the cloud is not available for now", "again in a while"),
+        Refusal::ServerUnavailable => ("the cloud is not available for now", "that it runs, and try again in a while"),
         Refusal::BadCredentials => (
             "user name or password is wrong",
             "deviceSecret first: the password is a signature made with it; then productId and deviceName",
         ),
-        Refusal::NotAuthorized => ("the device is not authorised", "the console: is the device disabled?"),
+        Refusal::NotAuthorized => ("the device is not authorised", "the console: the device may be disabled"),
         _ => ("the cloud refuses", "the cloud's documentation of the code"),
     }
 }

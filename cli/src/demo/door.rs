@@ -13,8 +13,6 @@ use tokio::time::timeout;
 /// The class of topics that the door publishes to.
 const EVENT: &str = "event";
 const SECOND: Duration = Duration::from_secs(1);
-/// How long the cloud may take to acknowledge, however fast the story is told.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The door of the demo.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,12 +42,16 @@ impl Door {
         let text = String::from_utf8(door_payload(action, &self.target, false)).unwrap_or_default();
         actor.say(format_args!("publish {text}"));
         let payload = door_payload(action, &self.target, self.python_wire).into();
-        let command =
-            Command::Publish { topic: UserTopic::own(EVENT), payload, qos: QoS::AtLeastOnce, ttl: Some(PATIENCE) };
+        let command = Command::Publish {
+            topic: UserTopic::own(EVENT),
+            payload,
+            qos: QoS::AtLeastOnce,
+            ttl: Some(stage.patience()),
+        };
         let mut acknowledged = actor.handle().submit(command).await.map_err(failed)?;
         actor.say("publish success");
 
-        let outcome = timeout(PATIENCE, async {
+        let outcome = timeout(stage.patience(), async {
             loop {
                 actor.say("wait reply...");
                 actor.pause(SECOND).await;

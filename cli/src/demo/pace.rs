@@ -44,13 +44,20 @@ impl fmt::Display for Speed {
 pub struct Stage {
     log: Log,
     speed: Speed,
+    patience: Duration,
     devices: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Stage {
-    /// An empty one.
+    /// An empty one. The network gets 10 s for each answer, however fast the story is told.
     pub fn new(log: Log, speed: Speed) -> Self {
-        Self { log, speed, devices: Mutex::new(Vec::new()) }
+        Self { log, speed, patience: Duration::from_secs(10), devices: Mutex::new(Vec::new()) }
+    }
+
+    /// Gives the network another time for each answer.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Where its lines go.
@@ -61,6 +68,11 @@ impl Stage {
     /// How fast it is told.
     pub fn speed(&self) -> Speed {
         self.speed
+    }
+
+    /// How long the network may take for an answer, with the second of the story in which a device looks for it.
+    pub fn patience(&self) -> Duration {
+        self.patience.saturating_add(self.speed.real(Duration::from_secs(1)))
     }
 
     /// Lets a time of the story pass.

@@ -247,10 +247,7 @@ mod tests {
         }
         let filters = [("a/#", QoS::AtLeastOnce), ("b", QoS::AtMostOnce)];
         add(&|out| codec::subscribe_append(out, id, &filters).unwrap(), "SUBSCRIBE (d0, m7) [('a/#', 1), ('b', 0)]");
-        add(
-            &|out| codec::suback_append(out, id, &[Some(QoS::AtLeastOnce), None]).unwrap(),
-            "SUBACK (Mid: 7) [1, 128]",
-        );
+        add(&|out| codec::suback_append(out, id, &[Some(QoS::AtLeastOnce), None]).unwrap(), "SUBACK (Mid: 7) [1, 128]");
         add(&|out| codec::unsubscribe_append(out, id, &["a/#"]).unwrap(), "UNSUBSCRIBE (d0, m7) ['a/#']");
         add(&|out| out.extend(codec::PINGREQ), "PINGREQ");
         add(&|out| out.extend(codec::PINGRESP), "PINGRESP");

@@ -1,15 +1,6 @@
 //! What does a demo say, and with which code does it end, when a step fails or somebody ends it?
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::tests_outside_test_module,
-    reason = "tests fail by panicking"
-)]
 
-mod support;
-
+use crate::support::{finish, run, start};
 use core::{future::ready, net::Ipv4Addr, time::Duration};
 use skytether::{
     demo::{
@@ -35,10 +26,9 @@ use std::{
     io::{self, Write},
     sync::{Arc, Mutex},
 };
-use support::{finish, run, start};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     sync::watch,
     time::timeout,
 };
@@ -139,7 +129,10 @@ async fn a_device_that_the_cloud_does_not_know_is_refused_with_connack_2() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens_is_said_with_host_and_port() {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap().port();
+    // Bound, so that nobody else gets the port, and not listening.
+    let deaf = TcpSocket::new_v4().unwrap();
+    deaf.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let port = deaf.local_addr().unwrap().port();
     let (failure, page) = run_door(config(port)).await;
     assert_eq!(failure.code(), 4);
     let text = failure.to_string();
@@ -228,8 +221,8 @@ async fn ctrl_c_ends_politely_with_code_130() {
     };
     timeout(Duration::from_secs(30), until_subscribed).await.expect("it is up in time");
     kill_process(pid, Signal::INT).unwrap();
-    let mut rest = String::new();
-    let reading = lines.into_inner().read_to_string(&mut rest);
+    let (mut rest, mut stdout) = (String::new(), lines.into_inner());
+    let reading = stdout.read_to_string(&mut rest);
     timeout(Duration::from_secs(30), reading).await.expect("it ends in time").unwrap();
     let run = finish(child).await;
     assert_eq!(run.code, Some(130), "{}", run.err);

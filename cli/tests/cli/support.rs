@@ -10,14 +10,14 @@ use tokio::{
 const BOUND: Duration = Duration::from_mins(1);
 
 /// What a run of the command left behind.
-pub struct Run {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Starts the command; it is killed when it is dropped.
-pub fn start(arguments: &[&str]) -> Child {
+pub(crate) fn start(arguments: &[&str]) -> Child {
     Command::new(env!("CARGO_BIN_EXE_skytether"))
         .args(arguments)
         .stdin(Stdio::null())
@@ -29,19 +29,19 @@ pub fn start(arguments: &[&str]) -> Child {
 }
 
 /// Waits for its end.
-pub async fn finish(child: Child) -> Run {
+pub(crate) async fn finish(child: Child) -> Run {
     let output = timeout(BOUND, child.wait_with_output()).await.expect("the command ends in time").unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Run { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
 /// Runs the command to its end.
-pub async fn run(arguments: &[&str]) -> Run {
+pub(crate) async fn run(arguments: &[&str]) -> Run {
     finish(start(arguments)).await
 }
 
 /// What one device says, line by line: the text behind the time stamp and the name.
-pub fn lines_of<'o>(out: &'o str, who: &str) -> Vec<&'o str> {
+pub(crate) fn lines_of<'o>(out: &'o str, who: &str) -> Vec<&'o str> {
     out.lines()
         .filter_map(|line| {
             let mut words = line.splitn(4, ' ');
@@ -52,6 +52,6 @@ pub fn lines_of<'o>(out: &'o str, who: &str) -> Vec<&'o str> {
 }
 
 /// Those of the lines that are packets.
-pub fn packets<'o>(lines: &[&'o str]) -> Vec<&'o str> {
+pub(crate) fn packets<'o>(lines: &[&'o str]) -> Vec<&'o str> {
     lines.iter().filter(|line| line.starts_with("Sending ") || line.starts_with("Received ")).copied().collect()
 }

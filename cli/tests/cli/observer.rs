@@ -1,19 +1,8 @@
 //! Does another MQTT client beside the demo see its traffic? The client is mosquitto's own.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::tests_outside_test_module,
-    reason = "tests fail by panicking, and say what they skip"
-)]
 
-mod support;
-
+use crate::support::{finish, start};
 use core::time::Duration;
 use std::{env, path::Path, process::Stdio};
-use support::{finish, start};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::Command,
@@ -43,7 +32,8 @@ async fn mosquitto_sub_beside_the_demo_sees_both_events_and_both_commands() {
 
     // As printed: what the user types.
     let observer = Command::new(SUBSCRIBER).args(hint.split(' ')).stdout(Stdio::piped()).kill_on_drop(true).spawn();
-    let seen = timeout(Duration::from_secs(30), observer.unwrap().wait_with_output()).await.expect("it sees four").unwrap();
+    let seen =
+        timeout(Duration::from_secs(30), observer.unwrap().wait_with_output()).await.expect("it sees four").unwrap();
     assert_eq!(
         String::from_utf8(seen.stdout).unwrap().lines().collect::<Vec<_>>(),
         [

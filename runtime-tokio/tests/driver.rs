@@ -17,11 +17,7 @@ mod scripted;
 
 use scripted::{CLOSE_LIMIT, Log, Plug, Script, Told, Wires, exchange, secret};
 use skytether_core::{
-    device::{self, Device, Event},
     io::{Action, Cause, Failure, Key, Rejected, Slot},
-    link::{Connect, Endpoint},
-    mqtt::session::{self, Session},
-    plain::{self, Plain},
     time::UnixMillis,
 };
 use skytether_tokio::{Events, Handle, Options, SendError, Store, Tapped, spawn_with};
@@ -222,56 +218,6 @@ async fn r_71_a_slow_application_stops_the_reading_and_nothing_else() {
         }
     }
     drop(writer.await.unwrap());
-}
-
-/// A broker that answers what has to be answered and sends a message a second.
-async fn chatter(mut pipe: DuplexStream) {
-    pipe.write_all(&[0x20, 2, 0, 0]).await.unwrap();
-    let mut number = 0_u8;
-    let mut next = Instant::now();
-    loop {
-        let mut first = [0; 2];
-        match tokio::time::timeout_at(next, pipe.read_exact(&mut first)).await {
-            Ok(Ok(_)) => {
-                pipe.read_exact(&mut vec![0; usize::from(first[1])]).await.unwrap();
-                if first[0] == 0xc0 {
-                    pipe.write_all(&[0xd0, 0]).await.unwrap();
-                }
-            }
-            Ok(Err(_)) => return,
-            Err(_) => {
-                pipe.write_all(&[0x30, 4, 0, 1, b't', number]).await.unwrap();
-                number += 1;
-                next += Duration::from_secs(1);
-            }
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn r_71_a_slow_application_does_not_cost_the_connection() {
-    let cloud = Plain::new(plain::Config {
-        endpoint: Endpoint::tcp("scripted", 1),
-        connect: Connect { client_id: "slow".into(), clean_session: true, keep_alive: 10, ..Connect::default() },
-    });
-    let session = Session::new(session::Options::default());
-    let device = Device::new(session, cloud, device::Config::default(), [7; 32], skytether_core::time::Instant::ZERO);
-    let wires = Wires::default();
-    let broker = tokio::spawn(chatter(wires.lay(1024)));
-    let (_handle, mut events, _task) = spawn_with(device, wires, Options { events: 5, ..Options::default() });
-    sleep(Duration::from_secs(200)).await;
-    assert!(!broker.is_finished());
-    let mut next = 0;
-    while next < 200 {
-        match soon(events.next()).await.unwrap() {
-            Event::Cloud(plain::Event::Message(message)) => {
-                assert_eq!(message.payload(), [next]);
-                next += 1;
-            }
-            Event::Dialling(_) | Event::Up { .. } | Event::Ready => assert_eq!(next, 0),
-            event => panic!("{event:?}"),
-        }
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -158,7 +158,7 @@ impl Script {
                     self.state = State::Down(self.redial.map(|wait| now.after(wait)));
                 }
             }
-            Input::Bytes(_) | Input::Tick => unreachable!(),
+            Input::Bytes(_) | Input::Tick => panic!("dealt with in `step`"),
             other
             @ (Input::Reply(..) | Input::Stored(..) | Input::Loaded(..) | Input::Written(..) | Input::Wall(_)) => {
                 self.pending.push_back(Step::Event(Told::Heard(format!("{other:?}"))));

@@ -1,0 +1,72 @@
+//! What can be set about a driver, with the defaults.
+
+use core::fmt;
+use skytether_core::{io::Cause, link::Endpoint};
+use skytether_std::store::Store;
+
+/// The settings of one driver. Write `Options { store: …, ..Options::default() }`.
+#[allow(clippy::exhaustive_structs, reason = "a user writes `Options { …, ..Options::default() }`")]
+pub struct Options {
+    /// Bytes read from the network at once. Default 16 KiB; three buffers of this size are held.
+    pub read_buffer: usize,
+    /// Bytes that may wait for a peer that does not read, beside those in the operating system. Default 16 KiB; two
+    /// buffers of this size are held.
+    pub write_buffer: usize,
+    /// Commands that may wait in the queue before [`Handle::send`](crate::Handle::send) waits for a place. Default 32.
+    pub commands: usize,
+    /// Events that may wait for the application before nothing more is read from the network. Default 256.
+    pub events: usize,
+    /// Steps of the machine before commands and [`Handle::close`](crate::Handle::close) get their turn. Default 1024.
+    pub steps_per_turn: usize,
+    /// Where values are kept over restarts; `None` answers every request of the machine with a failure.
+    pub store: Option<Store>,
+    /// Sees everything that passes the pipe; for packet logs.
+    pub tap: Option<Tap>,
+}
+
+/// Sees everything that passes the pipe. It must not block; if it panics it is taken off and the device goes on.
+pub type Tap = Box<dyn FnMut(Tapped<'_>) + Send>;
+
+/// What a [`Tap`] sees. The bytes are the device's own and carry its password: take care where they are shown.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Tapped<'a> {
+    /// A connection is about to be opened.
+    Opening(&'a Endpoint),
+    /// It is open.
+    Opened,
+    /// Bytes that came in.
+    In(&'a [u8]),
+    /// Bytes that were handed to the pipe.
+    Out(&'a [u8]),
+    /// It ended, or could not be opened.
+    Closed(Cause),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            read_buffer: 16 * 1024,
+            write_buffer: 16 * 1024,
+            commands: 32,
+            events: 256,
+            steps_per_turn: 1024,
+            store: None,
+            tap: None,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("read_buffer", &self.read_buffer)
+            .field("write_buffer", &self.write_buffer)
+            .field("commands", &self.commands)
+            .field("events", &self.events)
+            .field("steps_per_turn", &self.steps_per_turn)
+            .field("store", &self.store)
+            .field("tap", &self.tap.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,259 @@
+//! What is a pipe to this driver, and how is one opened? A stream that blocks; name look-up, the addresses in turn.
+
+use core::{net::SocketAddr, time::Duration};
+use skytether_core::{
+    io::{Cause, Pipe},
+    link::{Endpoint, TlsIdentity},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::{
+    io,
+    net::{Shutdown, TcpStream, ToSocketAddrs as _},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// How long one address may take while others are left to try.
+const EACH_ADDRESS: Duration = Duration::from_secs(5);
+/// How long the last one may take. The machine's own limit is shorter, as a rule.
+const LAST_ADDRESS: Duration = Duration::from_mins(2);
+
+/// Bytes in both directions, read by one thread and written by another at the same time.
+pub trait Stream: Send + Sync + 'static {
+    /// Waits for bytes; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// Any but `Interrupted` and `WouldBlock` ends the pipe.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes a part of `bytes`, at least one, waiting for the peer where it must.
+    ///
+    /// # Errors
+    /// As [`Stream::read`].
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Ends our direction: once the peer has read what was written, it reads the end of the stream.
+    fn finish(&self);
+
+    /// Ends both directions at once. Calls of `read` and `write` that wait in other threads return: without that, no
+    /// thread of the driver could ever end.
+    fn cut(&self);
+}
+
+impl Stream for TcpStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        io::Read::read(&mut &*self, buffer)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut &*self, bytes)
+    }
+
+    fn finish(&self) {
+        // Fails only where there is no connection any more.
+        let _ = self.shutdown(Shutdown::Write);
+    }
+
+    fn cut(&self) {
+        let _ = self.shutdown(Shutdown::Both);
+    }
+}
+
+/// Opens the pipes that a machine asks for. [`Tcp`] is the ordinary one; others (a tunnel, a test) plug in by
+/// [`spawn_with`](crate::spawn_with).
+pub trait Connector: Send + 'static {
+    /// What it opens.
+    type Stream: Stream;
+
+    /// Opens a pipe, in a thread that is there for nothing else. One that takes long looks now and then whether the
+    /// `attempt` is still wanted; what it returns when it is not is thrown away.
+    ///
+    /// # Errors
+    /// The causes of the driver's block of [`Cause`]: `Resolve`, `Unreachable`, `Lost`, `Unsupported`.
+    fn open(&self, pipe: &Pipe, attempt: &Attempt) -> Result<Self::Stream, Cause>;
+}
+
+/// Whether a pipe that is being opened is still wanted: its time may be over, or the device closed.
+#[derive(Clone, Debug, Default)]
+pub struct Attempt(Arc<(Mutex<Progress>, Condvar)>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    abandoned: bool,
+    /// The socket that is being connected.
+    socket: Option<Socket>,
+}
+
+impl Attempt {
+    /// Whether anyone still waits for the pipe.
+    pub fn is_wanted(&self) -> bool {
+        !self.lock().abandoned
+    }
+
+    /// Waits until no one wants the pipe any more, `longest` at most; true if someone still does.
+    pub fn wait(&self, longest: Duration) -> bool {
+        let waited = self.0.1.wait_timeout_while(self.lock(), longest, |progress| !progress.abandoned);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.abandoned
+    }
+
+    /// Makes it unwanted, and ends a connect that is under way (where the system lets us: Linux does).
+    pub(crate) fn abandon(&self) {
+        let socket = {
+            let mut progress = self.lock();
+            progress.abandoned = true;
+            progress.socket.take()
+        };
+        self.0.1.notify_all();
+        if let Some(socket) = socket {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Connects `socket`, unless and until it is not wanted.
+    fn connect(&self, socket: &Socket, address: SocketAddr, longest: Duration) -> io::Result<()> {
+        let ours = socket.try_clone()?;
+        {
+            let mut progress = self.lock();
+            if progress.abandoned {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            progress.socket = Some(ours);
+        }
+        let done = socket.connect_timeout(&address.into(), longest);
+        let _ours = self.lock().socket.take();
+        done
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// TCP with `TCP_NODELAY`. The name is looked up anew for each attempt; IPv6 and IPv4 addresses take turns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Tcp;
+
+impl Connector for Tcp {
+    type Stream = TcpStream;
+
+    fn open(&self, pipe: &Pipe, attempt: &Attempt) -> Result<TcpStream, Cause> {
+        match pipe {
+            Pipe::Net(Endpoint { path: Some(_), .. }) => Err(Cause::Unsupported("WebSocket")),
+            Pipe::Net(Endpoint { host, port, tls: TlsIdentity::Plain, path: None }) => tcp(host, *port, attempt),
+            Pipe::Net(_) => Err(Cause::Unsupported("TLS")),
+            Pipe::Serial => Err(Cause::Unsupported("a serial line")),
+        }
+    }
+}
+
+/// Opens a TCP connection to the first address of `host` that answers.
+fn tcp(host: &str, port: u16, attempt: &Attempt) -> Result<TcpStream, Cause> {
+    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let found = (name, port).to_socket_addrs().map_err(|error| {
+        tracing::warn!(host, port, step = "resolve", %error, "the host name could not be resolved");
+        Cause::Resolve
+    })?;
+    let addresses = in_turn(found);
+    if addresses.is_empty() {
+        tracing::warn!(host, port, step = "resolve", "the host name has no address");
+        return Err(Cause::Resolve);
+    }
+    let last = addresses.len().saturating_sub(1);
+    for (index, address) in addresses.into_iter().enumerate() {
+        if !attempt.is_wanted() {
+            return Err(Cause::Asked);
+        }
+        match connect(address, attempt, if index == last { LAST_ADDRESS } else { EACH_ADDRESS }) {
+            Ok(stream) => {
+                tracing::debug!(host, port, %address, "connected");
+                return Ok(stream);
+            }
+            Err(error) => tracing::warn!(host, port, %address, step = "connect", %error, "no connection"),
+        }
+    }
+    Err(Cause::Unreachable)
+}
+
+fn connect(address: SocketAddr, attempt: &Attempt, longest: Duration) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    attempt.connect(&socket, address, longest)?;
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The addresses with the two families alternating, beginning with the resolver's first choice: where one family leads
+/// nowhere, the second attempt already takes the other.
+fn in_turn(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let found: Vec<_> = found.collect();
+    let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let mut second = second.into_iter();
+    let mut turns = Vec::with_capacity(first.len().saturating_add(second.len()));
+    for address in first {
+        turns.push(address);
+        turns.extend(second.next());
+    }
+    turns.extend(second);
+    turns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn r_144_the_address_families_take_turns() {
+        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let found = list(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
+        let expected = list(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
+        assert_eq!(in_turn(found.into_iter()), expected);
+        let found = list(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
+        assert_eq!(in_turn(found.clone().into_iter()), found);
+        assert_eq!(in_turn(core::iter::empty()), []);
+    }
+
+    #[test]
+    fn a_closed_port_is_unreachable_and_a_bad_name_does_not_resolve() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        assert_eq!(tcp("127.0.0.1", port, &Attempt::default()).unwrap_err(), Cause::Unreachable);
+        assert_eq!(tcp("no such host.invalid", 1, &Attempt::default()).unwrap_err(), Cause::Resolve);
+        assert_eq!(Tcp.open(&Pipe::Serial, &Attempt::default()).unwrap_err(), Cause::Unsupported("a serial line"));
+    }
+
+    #[test]
+    fn r_144_the_connection_has_nodelay() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = tcp("localhost", listener.local_addr().unwrap().port(), &Attempt::default()).unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_connect_under_way_ends_when_it_is_abandoned() {
+        // A listener whose queue is full answers no SYN.
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let filling: Vec<_> = (0..4)
+            .map(|_| {
+                let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+                let done = socket.connect_timeout(&address.into(), Duration::from_millis(100)).is_ok();
+                (socket, done)
+            })
+            .collect();
+        assert!(filling.iter().any(|(_, done)| !done), "the queue is not full: the test would hold nothing");
+        let attempt = Attempt::default();
+        let begin = clock::real();
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| tcp("127.0.0.1", address.port(), &attempt));
+            assert!(attempt.wait(Duration::from_millis(200)));
+            assert!(!opening.is_finished());
+            attempt.abandon();
+            assert_eq!(opening.join().unwrap().unwrap_err(), Cause::Unreachable);
+        });
+        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    }
+}

@@ -1,0 +1,126 @@
+//! How do bytes come in? By a thread that blocks in `read`, one buffer ahead of the driver and never more.
+
+use crate::{bell::Bell, pipe::Stream};
+use core::time::Duration;
+use std::{
+    io,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+/// A buffer, and how much of it is filled.
+pub(crate) struct Chunk {
+    buffer: Box<[u8]>,
+    len: usize,
+}
+
+impl Chunk {
+    pub(crate) fn new(size: usize) -> Self {
+        Self { buffer: vec![0; size.max(1)].into_boxed_slice(), len: 0 }
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// The place where a reader leaves what it read for the driver.
+pub(crate) struct Intake {
+    state: Mutex<State>,
+    changed: Condvar,
+    bell: Bell,
+}
+
+struct State {
+    chunk: Chunk,
+    /// The stream has ended; the reader's thread does nothing more.
+    ended: bool,
+    /// No one wants the bytes any more.
+    discarding: bool,
+}
+
+impl Intake {
+    pub(crate) fn new(size: usize, bell: Bell) -> Self {
+        let state = State { chunk: Chunk::new(size), ended: false, discarding: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), bell }
+    }
+
+    /// What the reader's thread does until the stream ends.
+    pub(crate) fn run(&self, stream: &impl Stream, size: usize) {
+        // However this ends, whoever waits for its end hears of it.
+        let _end = End(self);
+        let mut chunk = Chunk::new(size);
+        loop {
+            match stream.read(&mut chunk.buffer) {
+                Ok(0) => return tracing::debug!(step = "read", "the peer has closed the connection"),
+                Ok(len) => {
+                    chunk.len = len;
+                    chunk = self.put(chunk);
+                }
+                Err(error) if is_passing(&error) => {}
+                Err(error) => return tracing::debug!(step = "read", %error, "the connection broke"),
+            }
+        }
+    }
+
+    /// Takes what was read in exchange for a buffer that may be filled again. `Err` when the stream has ended and
+    /// everything was taken.
+    pub(crate) fn take(&self, chunk: &mut Chunk) -> Result<bool, Ended> {
+        let mut state = self.lock();
+        if state.chunk.len > 0 {
+            chunk.len = 0;
+            core::mem::swap(chunk, &mut state.chunk);
+            self.changed.notify_all();
+            return Ok(true);
+        }
+        if state.ended { Err(Ended) } else { Ok(false) }
+    }
+
+    /// Throws away whatever still comes.
+    pub(crate) fn discard(&self) {
+        self.lock().discarding = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for the end of the stream.
+    pub(crate) fn wait_ended(&self, longest: Duration) {
+        let waited = self.changed.wait_timeout_while(self.lock(), longest, |state| !state.ended);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn put(&self, mut chunk: Chunk) -> Chunk {
+        let mut state = self
+            .changed
+            .wait_while(self.lock(), |state| state.chunk.len > 0 && !state.discarding)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.discarding {
+            chunk.len = 0;
+            return chunk;
+        }
+        core::mem::swap(&mut chunk, &mut state.chunk);
+        drop(state);
+        self.bell.ring();
+        chunk
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The stream has ended.
+pub(crate) struct Ended;
+
+struct End<'a>(&'a Intake);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+        self.0.bell.ring();
+    }
+}
+
+/// Whether to try again at once: the call was interrupted, or the stream has a time limit of its own.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}

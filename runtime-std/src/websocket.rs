@@ -20,7 +20,7 @@ use tungstenite::{
 const HEAD: usize = 8 * 1024;
 /// Bytes that may wait for the pipe before nothing more is taken from it: answers to pings.
 const WAITING: usize = 16 * 1024;
-/// Bytes that are taken from the pipe at once.
+/// Bytes that are moved at once inside.
 const CHUNK: usize = 8 * 1024;
 
 /// One WebSocket of a client, without a socket.
@@ -88,30 +88,27 @@ impl WebSocket {
             && self.ends().is_some_and(|ends| ends.incoming.is_empty() && ends.outgoing.len() < WAITING)
     }
 
-    /// Takes bytes of the pipe, at most some KiB at once; gives back what it did not take.
+    /// Takes bytes of the pipe. All of them are kept until they are read: give one read buffer at a time.
     ///
     /// # Errors
     /// `Cause::Upgrade` or `Cause::WebSocket` where the server did not upgrade.
-    pub fn receive<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Cause> {
-        let (taken, rest) = bytes.split_at_checked(CHUNK).unwrap_or((bytes, &[]));
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<(), Cause> {
         if let Some(ends) = self.ends_mut() {
-            ends.incoming.extend_from_slice(taken);
+            ends.incoming.extend_from_slice(bytes);
         }
-        if !self.is_open() {
-            self.head = self.head.saturating_add(taken.len());
-            self.go_on()?;
-            if self.head > HEAD && !self.is_open() {
-                self.state = State::Failed;
-                return Err(Cause::WebSocket("its answer to the upgrade is too long"));
-            }
+        if self.is_open() {
+            return Ok(());
         }
-        Ok(rest)
+        self.head = self.head.saturating_add(bytes.len());
+        self.go_on()?;
+        if self.head > HEAD && !self.is_open() {
+            self.state = State::Failed;
+            return Err(Cause::WebSocket("its answer to the upgrade is too long"));
+        }
+        Ok(())
     }
 
-    /// The pipe has ended.
-    ///
-    /// # Errors
-    /// Always: `Cause::Lost`, or what was wrong with the upgrade.
+    /// The pipe has ended; says what that means.
     pub fn end(&mut self) -> Cause {
         if let Some(ends) = self.ends_mut() {
             ends.ended = true;

@@ -11,8 +11,8 @@
 //! - **Cancelling.** Dropping any future of this crate loses no command that the device has taken, and no event.
 //! - **Restarts.** With a [`Store`] in [`Options`], what the device must not forget outlives the process.
 //!
-//! Plain TCP is what [`Tcp`] opens; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with
-//! `Cause::Unsupported`.
+//! [`Net`] opens what an endpoint asks for: TCP, TLS (by rustls, with the [`Tls`] of [`Options`]), and WebSocket over
+//! either; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with `Cause::Unsupported`.
 //!
 //! ```
 //! use skytether_core::{
@@ -81,21 +81,28 @@ mod driver;
 mod events;
 mod handle;
 mod line;
+mod net;
 mod options;
 mod pipe;
 mod store;
+mod websocket;
 
 pub use events::Events;
 pub use handle::{Handle, Pending, SendError};
+pub use net::{Net, NetStream};
 pub use options::{Options, Tap, Tapped};
-pub use pipe::{Connector, Tcp};
-pub use skytether_std::{clock::seed, store::Store};
+pub use pipe::Connector;
+pub use skytether_std::{
+    clock::seed,
+    store::Store,
+    tls::{ClientIdentity, Roots, Tls},
+};
 
 use driver::Driver;
 use skytether_core::io::Machine;
 use tokio::task::JoinHandle;
 
-/// Drives `machine` over plain TCP on a task of its own.
+/// Drives `machine` over the network on a task of its own.
 ///
 /// The machine's clock starts now: give [`Instant::ZERO`](skytether_core::time::Instant::ZERO) to its constructor.
 /// The task ends when the machine is closed; aborting it drops the connection without a farewell.
@@ -110,10 +117,12 @@ where
     M::Event: Send,
     M::Answer: Send,
 {
-    spawn_with(machine, Tcp, options)
+    let net = Net::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+    spawn_with(machine, net, options)
 }
 
-/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`].
+/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`]. The options of TLS and WebSocket are not
+/// used: they are the connector's.
 ///
 /// # Panics
 /// As [`spawn`].

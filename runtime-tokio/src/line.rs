@@ -10,6 +10,7 @@ use core::{
     time::Duration,
 };
 use skytether_core::io::{Cause, Pipe};
+use skytether_std::fault;
 use std::{io, panic::catch_unwind};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
@@ -177,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
             return Poll::Pending;
         }
         tracing::debug!(place = self.place, step, %error, "the connection broke");
-        Poll::Ready(Err(Cause::Lost))
+        Poll::Ready(Err(fault::of_io(error)))
     }
 
     fn show(&mut self, tapped: Tapped<'_>) {

@@ -1,10 +1,7 @@
-//! How a pipe is opened: name look-up, the addresses in turn, and what each failure means to the machine.
+//! How a connection is opened: name look-up, the addresses in turn, and what each failure means to the machine.
 
 use core::{future::Future, net::SocketAddr, time::Duration};
-use skytether_core::{
-    io::{Cause, Pipe},
-    link::{Endpoint, TlsIdentity},
-};
+use skytether_core::io::{Cause, Pipe};
 use std::io;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -15,8 +12,8 @@ use tokio::{
 /// How long one address may take while others are left to try. The machine limits the whole.
 const EACH_ADDRESS: Duration = Duration::from_secs(5);
 
-/// Opens the pipes that a machine asks for. [`Tcp`] is the ordinary one; others (a tunnel, a test) plug in by
-/// [`spawn_with`](crate::spawn_with).
+/// Opens the pipes that a machine asks for. [`Net`](crate::Net) is the ordinary one; others (a tunnel, a
+/// serial line, a test) plug in by [`spawn_with`](crate::spawn_with).
 pub trait Connector: Send + 'static {
     /// What it opens. Dropping it closes the pipe.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
@@ -24,33 +21,14 @@ pub trait Connector: Send + 'static {
     /// Opens a pipe. The future is dropped when the machine does not want it any more.
     ///
     /// # Errors
-    /// The causes of the driver's block of [`Cause`]: `Resolve`, `Unreachable`, `Lost`, `Tls`, `Unsupported`.
+    /// The causes of the driver's block of [`Cause`]: `Resolve`, `Unreachable`, `Lost`, `Tls`, `Upgrade`, `WebSocket`,
+    /// `Unsupported`.
     fn open(&self, pipe: &Pipe) -> impl Future<Output = Result<Self::Stream, Cause>> + Send + 'static;
 }
 
-/// Plain TCP with `TCP_NODELAY`. The name is looked up anew for each attempt; IPv6 and IPv4 addresses take turns.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct Tcp;
-
-impl Connector for Tcp {
-    type Stream = TcpStream;
-
-    fn open(&self, pipe: &Pipe) -> impl Future<Output = Result<TcpStream, Cause>> + Send + 'static {
-        let pipe = pipe.clone();
-        async move {
-            match pipe {
-                Pipe::Net(Endpoint { path: Some(_), .. }) => Err(Cause::Unsupported("WebSocket")),
-                Pipe::Net(Endpoint { host, port, tls: TlsIdentity::Plain, path: None }) => tcp(&host, port).await,
-                Pipe::Net(_) => Err(Cause::Unsupported("TLS")),
-                Pipe::Serial => Err(Cause::Unsupported("a serial line")),
-            }
-        }
-    }
-}
-
-/// Opens a TCP connection to the first address of `host` that answers.
-async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
+/// Opens a TCP connection with `TCP_NODELAY` to the first address of `host` that answers. The name is looked up anew for
+/// each attempt; IPv6 and IPv4 addresses take turns.
+pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
     let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     let found = lookup_host((name, port)).await.map_err(|error| {
         tracing::warn!(host, port, step = "resolve", %error, "the host name could not be resolved");
@@ -109,18 +87,6 @@ mod tests {
         let found = list(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
         assert_eq!(in_turn(found.clone().into_iter()), found);
         assert_eq!(in_turn(core::iter::empty()), []);
-    }
-
-    #[tokio::test]
-    async fn what_is_not_offered_is_said_by_name() {
-        let mut tls = Endpoint::tcp("127.0.0.1", 1);
-        tls.tls = TlsIdentity::Ca;
-        let mut socket = Endpoint::tcp("127.0.0.1", 1);
-        socket.path = Some("/mqtt".into());
-        for (pipe, what) in [(Pipe::Net(tls), "TLS"), (Pipe::Net(socket), "WebSocket"), (Pipe::Serial, "a serial line")]
-        {
-            assert_eq!(Tcp.open(&pipe).await.unwrap_err(), Cause::Unsupported(what));
-        }
     }
 
     #[tokio::test]

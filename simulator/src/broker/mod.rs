@@ -232,6 +232,16 @@ impl<P: Policy> Broker<P> {
         true
     }
 
+    /// Closes the connection of the client with this client id and forgets its session, as a server does that lost it.
+    /// False: there was none.
+    pub fn forget_client(&mut self, now: Instant, client_id: &str) -> bool {
+        self.kick(now, client_id, "the session was lost");
+        let client: Arc<str> = client_id.into();
+        let known = self.sessions.contains_key(&client);
+        self.forget(&client);
+        known
+    }
+
     /// Refuses the next CONNECT, whoever sends it; several calls refuse as many.
     pub fn deny_next(&mut self, denial: Denial) {
         self.denials.push_back(denial);

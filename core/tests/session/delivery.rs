@@ -258,3 +258,20 @@ fn r_76_a_message_that_outlives_its_time_in_the_queue_fails_as_expired() {
     rig.rx(&ack(0x40, 1));
     assert_eq!(rig.got(), [Got::Delivered(2)], "what has left does not expire");
 }
+
+#[test]
+fn r_73_the_wait_for_pubcomp_begins_anew_with_each_connection() {
+    let mut rig = Rig::up(Options::default(), false);
+    rig.publish(1, Q2, b"m").unwrap();
+    rig.tx();
+    rig.rx(&ack(0x50, 1));
+    rig.tx();
+    rig.lose();
+    rig.seconds(100);
+    rig.reconnect(true);
+    assert_eq!(rig.tx(), ack(0x62, 1));
+    rig.seconds(1);
+    assert_eq!(rig.got(), [], "an old PUBREL does not end the new connection");
+    rig.rx(&ack(0x70, 1));
+    assert_eq!(rig.got(), [Got::Delivered(1)]);
+}

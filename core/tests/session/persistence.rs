@@ -167,3 +167,68 @@ fn the_store_is_asked_before_connect_and_only_when_wanted() {
     assert_eq!(session.transmit().first(), Some(&0x10));
     assert_eq!(Session::new(Options::default()).want(), None);
 }
+
+/// A QoS 2 message whose PUBREC has come and is not stored, on a new connection.
+fn unsaved_pubrec() -> Rig {
+    let mut rig = Rig::up(persistent(), false);
+    rig.publish(1, Q2, b"m").unwrap();
+    rig.tx();
+    rig.hold_store = true;
+    rig.rx(&ack(0x50, 1));
+    assert!(rig.tx().is_empty() && rig.pending_store.is_some());
+    rig.lose();
+    rig
+}
+
+#[test]
+fn r_92_pubrel_is_never_sent_before_its_state_is_stored_on_a_new_connection_either() {
+    let mut rig = unsaved_pubrec();
+    rig.reconnect(true);
+    assert!(rig.tx().is_empty(), "a power cut now would send the message again as one that the server has finished");
+    while rig.pending_store.is_some() {
+        rig.finish_store();
+        rig.settle();
+    }
+    assert_eq!(rig.tx(), ack(0x62, 1));
+
+    let mut rig = unsaved_pubrec();
+    rig.store = Err(StoreFailed);
+    rig.finish_store();
+    (rig.store, rig.hold_store) = (Ok(()), false);
+    let writes = rig.writes;
+    rig.reconnect(true);
+    assert_eq!(rig.tx(), ack(0x62, 1));
+    assert!(rig.writes > writes, "a write that failed is made good before PUBREL");
+}
+
+#[test]
+fn r_92_pubcomp_for_a_repeated_pubrel_waits_until_the_release_is_stored() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.rx(&publish(Q2, false, 9, b"m"));
+    assert_eq!(rig.tx(), ack(0x50, 9));
+    rig.hold_store = true;
+    rig.rx(&ack(0x62, 9));
+    rig.lose();
+    rig.reconnect(true);
+    rig.rx(&ack(0x62, 9));
+    assert!(rig.tx().is_empty(), "a power cut now would take the next message with this id for a repeat");
+    while rig.pending_store.is_some() {
+        rig.finish_store();
+        rig.settle();
+    }
+    assert_eq!(rig.tx(), ack(0x70, 9));
+}
+
+#[test]
+fn r_90_a_message_that_could_not_be_stored_holds_up_none_behind_it() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.hold_store = true;
+    rig.publish(1, Q1, b"a").unwrap();
+    rig.settle();
+    rig.publish(2, QoS::AtMostOnce, b"b").unwrap();
+    rig.store = Err(StoreFailed);
+    rig.finish_store();
+    rig.settle();
+    assert_eq!(rig.tx(), publish(QoS::AtMostOnce, false, 0, b"b"));
+    assert!(rig.got().contains(&Got::Delivered(2)));
+}

@@ -24,7 +24,7 @@ impl Session {
             Packet::PubRec(id) => Ok(self.received(*id)),
             Packet::PubRel(id) => {
                 // Unknown or not, PUBCOMP ends the exchange; the server may have missed an earlier one.
-                if self.inbound.release(*id) {
+                if self.inbound.release(*id) || self.is_behind() {
                     self.answer(AckKind::PubComp, *id);
                 } else {
                     self.send(&crate::mqtt::codec::ack(AckKind::PubComp, *id));
@@ -57,10 +57,17 @@ impl Session {
         }
         self.phase = Phase::Up;
         if kept {
-            let control = &mut self.control;
-            self.lanes.resume(|id| {
-                let id = PacketId::new(id);
-                control.extend(id.map(|id| crate::mqtt::codec::ack(AckKind::PubRel, id)).into_iter().flatten());
+            let behind = self.is_behind();
+            let Self { control, keeper, .. } = self;
+            self.lanes.resume(self.now, |id| {
+                let Some(id) = PacketId::new(id) else { return };
+                let pubrel = crate::mqtt::codec::ack(AckKind::PubRel, id);
+                if behind {
+                    let epoch = keeper.change();
+                    keeper.hold(epoch, pubrel);
+                } else {
+                    control.extend_from_slice(&pubrel);
+                }
             });
         } else {
             self.inbound.forget_session();
@@ -100,6 +107,11 @@ impl Session {
             retain: publish.retain,
             dup: publish.dup,
         })))
+    }
+
+    /// Whether a power cut now would set the session back: then no step of QoS 2 is told to the peer.
+    fn is_behind(&self) -> bool {
+        self.options.persist && self.keeper.is_behind()
     }
 
     /// PUBACK or PUBCOMP: the end of a message.

@@ -200,9 +200,9 @@ impl Lanes {
     }
 
     /// The server kept the session: what is unacknowledged goes out again; `pubrel` is called for what waits for PUBCOMP.
-    pub(super) fn resume(&mut self, mut pubrel: impl FnMut(u16)) {
-        self.reply.resume(&mut pubrel);
-        self.app.resume(&mut pubrel);
+    pub(super) fn resume(&mut self, now: Instant, mut pubrel: impl FnMut(u16)) {
+        self.reply.resume(now, &mut pubrel);
+        self.app.resume(now, &mut pubrel);
     }
 
     /// The server lost the session.

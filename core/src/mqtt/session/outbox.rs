@@ -245,6 +245,8 @@ impl Outbox {
             }
         }
         self.fail(Failure::Storage, |packet| !packet.begun && packet.epoch > stored && packet.epoch <= epoch);
+        // What was released behind them and need not be stored waits for them no longer.
+        self.more_run();
     }
 
     /// The bytes to hand over; with `cut`, only those of a packet that is already on its way.
@@ -365,11 +367,16 @@ impl Outbox {
 
     /// The server kept the session: unacknowledged messages go out again, as repeats where they had begun, and
     /// `pubrel` is called for each that waits for PUBCOMP. All in their order.
-    pub(super) fn resume(&mut self, mut pubrel: impl FnMut(u16)) {
+    pub(super) fn resume(&mut self, now: Instant, mut pubrel: impl FnMut(u16)) {
         for at in 0..self.limit {
             let Some(packet) = self.packets.get_mut(at) else { break };
             match packet.state {
-                State::PubComp => pubrel(packet.id),
+                State::PubComp => {
+                    // The wait for PUBCOMP begins anew with this PUBREL, else an old one ends every connection at once.
+                    packet.sent = now;
+                    packet.late = false;
+                    pubrel(packet.id);
+                }
                 State::PubAck | State::PubRec => {
                     packet.due = true;
                     packet.late = false;

@@ -32,6 +32,8 @@ pub(super) struct Keeper {
     epoch: u32,
     storing: Option<u32>,
     stored: u32,
+    /// The epoch of the latest change.
+    changed: u32,
     held: VecDeque<(u32, [u8; 4])>,
 }
 
@@ -44,7 +46,13 @@ impl Keeper {
     /// Notes a change, and tells its epoch.
     pub(super) fn change(&mut self) -> u32 {
         self.dirty = true;
-        self.epoch()
+        self.changed = self.epoch();
+        self.changed
+    }
+
+    /// Whether there are changes that are not stored, be it that their write failed.
+    pub(super) fn is_behind(&self) -> bool {
+        self.changed > self.stored
     }
 
     /// Holds a control packet back until `epoch` is stored.

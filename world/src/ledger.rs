@@ -185,7 +185,8 @@ impl Ledger {
             && topic(direction, mail.device, mail.qos) == on
             && mail.qos == qos;
         mail.arrivals += 1;
-        let (device, first, key) = (mail.device, mail.arrivals == 1, (mail.device, direction == Direction::Up, mail.qos));
+        let (device, first, key) =
+            (mail.device, mail.arrivals == 1, (mail.device, direction == Direction::Up, mail.qos));
         let doubled = mail.arrivals > 1 && qos != QoS::AtLeastOnce && !mail.may_be_doubled;
         if !right {
             self.faults.push(format!("message {number} arrived on {on:?} at {qos:?}: not as it was sent"));

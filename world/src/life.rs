@@ -126,6 +126,9 @@ pub struct Life {
 /// How long peace may take to make everything right: longest back-off, keep alive, late acknowledgements.
 const PEACE: Duration = Duration::from_mins(20);
 
+/// How often the applications look at what they were told.
+const LOOK: Duration = Duration::from_millis(500);
+
 impl Life {
     /// The devices of a plan, before anything has happened.
     pub fn new(plan: &Plan) -> Self {
@@ -163,8 +166,11 @@ impl Life {
 
     /// Lets time pass, and counts.
     pub fn until(&mut self, when: Instant) {
-        self.world.run_until(when);
-        self.count();
+        while self.world.now() < when && !self.is_ruined() {
+            let next = self.world.now().after(LOOK).min(when);
+            self.world.run_until(next);
+            self.count();
+        }
     }
 
     /// Lets so much time pass, and counts.

@@ -119,10 +119,14 @@ impl Lane {
         if at > now {
             return Arrival::Later(at);
         }
-        let Some((at, mut bytes)) = self.queue.pop_front() else { return Arrival::End };
-        let left = self.cut_at.map_or(usize::MAX, |cut| {
-            usize::try_from(cut.saturating_sub(self.delivered)).unwrap_or(usize::MAX)
-        });
+        let Some((at, mut bytes)) = self.queue.pop_front() else {
+            // The end is told once.
+            self.ended = false;
+            return Arrival::End;
+        };
+        let left = self
+            .cut_at
+            .map_or(usize::MAX, |cut| usize::try_from(cut.saturating_sub(self.delivered)).unwrap_or(usize::MAX));
         if bytes.len() > left {
             let rest = bytes.split_off(left);
             self.queue.push_front((at, rest));

@@ -56,18 +56,19 @@ impl<M: Resident, P: Policy> World<M, P> {
                     self.freed(device);
                 }
                 Direction::Down => {
+                    // The cut comes with the byte: whoever sees it at once sees it right after.
+                    self.break_if_due(conn);
                     if let Some(device) = device {
                         self.note(|| format!("{device} < {}", hex(&bytes)));
                         if let Some(node) = self.nodes.get_mut(device) {
                             node.wire.hears(&bytes);
                         }
-                        // The cut comes with the byte: whoever sees it at once sees it right after.
-                        self.break_if_due(conn);
                         self.drive(device, Input::Bytes(&bytes));
                     }
                     self.pour(conn);
                 }
-                Direction::Up => {}
+                // Nobody is there to get them; they count all the same.
+                Direction::Up => self.break_if_due(conn),
             },
             Arrival::End => match direction {
                 Direction::Up => self.broker_end(conn),

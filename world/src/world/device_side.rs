@@ -11,7 +11,10 @@ use crate::{
 };
 use core::time::Duration;
 use skytether_core::io::{Action, Cause, Input, Instant, Key, Reply, Step, StoreFailed};
-use skytether_simulator::broker::{ConnId, policy::{Peer, Policy}};
+use skytether_simulator::broker::{
+    ConnId,
+    policy::{Peer, Policy},
+};
 
 /// Steps that one input may take to `Idle`.
 const STEPS: u32 = 20_000;
@@ -72,7 +75,8 @@ impl<M: Resident, P: Policy> World<M, P> {
                 }
                 Step::Event(event) => {
                     self.note(|| format!("{device} event: {event:?}"));
-                    let found = self.nodes.get_mut(device).and_then(|node| M::turn(&event).map(|turn| node.turns(turn)));
+                    let found =
+                        self.nodes.get_mut(device).and_then(|node| M::turn(&event).map(|turn| node.turns(turn)));
                     if let Some(Err(finding)) = found {
                         self.breach(device, finding);
                     }

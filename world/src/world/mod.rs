@@ -41,7 +41,14 @@ enum Due {
     DeviceNotices(ConnId),
     BrokerNotices(ConnId),
     Loaded(usize, u32, Key),
-    Stored { device: usize, life: u32, key: Key, value: Option<Vec<u8>>, number: u64, done: bool },
+    Stored {
+        device: usize,
+        life: u32,
+        key: Key,
+        value: Option<Vec<u8>>,
+        number: u64,
+        done: bool,
+    },
     Wall(usize, u32),
     Denied(usize, u32, Denied),
     Born(usize),
@@ -77,7 +84,12 @@ pub struct World<M: Resident, P: Policy> {
     dials: Vec<(Instant, String)>,
     diary: Diary,
     breach: Option<Breach>,
+    /// Turns since time last moved.
+    standstill: u32,
 }
+
+/// Turns that one moment may have.
+const STANDSTILL: u32 = 200_000;
 
 /// Wall time at the beginning of every world: 2026-01-01T00:00:00Z.
 const WALL: u64 = 1_767_225_600_000;
@@ -109,6 +121,7 @@ impl<M: Resident, P: Policy> World<M, P> {
             dials: Vec::new(),
             diary: Diary::new(keep),
             breach: None,
+            standstill: 0,
         }
     }
 
@@ -321,6 +334,11 @@ impl<M: Resident, P: Policy> World<M, P> {
         let Some(at) = [due, wake, broker].into_iter().flatten().min() else { return false };
         if at > until {
             return false;
+        }
+        self.standstill = if at > self.now { 0 } else { self.standstill + 1 };
+        if self.standstill > STANDSTILL {
+            let what = format!("time stands still: {STANDSTILL} turns in one moment");
+            self.breach.get_or_insert(Breach { at, device: None, rule: "R-1", what });
         }
         self.now = self.now.max(at);
         if due == Some(at) {

@@ -1,6 +1,9 @@
 //! Which seeds a test lives through, and how it fails.
 
-use skytether_world::life::{Account, Life, Plan};
+use skytether_world::{
+    diary::Keep,
+    life::{Account, Life, Plan},
+};
 
 /// The seeds of a test: `SKYTETHER_SEED=x` replays one, `SKYTETHER_SEEDS=n` takes more of them or fewer.
 pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
@@ -15,7 +18,9 @@ pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
 /// Lives a plan through; panics with its seed and the end of its diary.
 pub(crate) fn live(plan: &Plan) -> Account {
     let guard = Seed(plan.seed);
-    let account = Life::through(plan).unwrap_or_else(|ruin| panic!("{ruin}\n{plan:?}"));
+    // Who replays one seed wants to read all of it.
+    let keep = if std::env::var_os("SKYTETHER_SEED").is_some() { Keep::Whole } else { plan.keep };
+    let account = Life::through(&Plan { keep, ..plan.clone() }).unwrap_or_else(|ruin| panic!("{ruin}\n{plan:?}"));
     drop(guard);
     account
 }

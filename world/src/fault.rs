@@ -8,7 +8,7 @@ use core::time::Duration;
 use skytether_core::{io::Cause, rng::Rng, time::Instant};
 
 /// One thing that goes wrong, or is made right again.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "tests build it, the world matches it")]
 pub enum Fault {
     /// The device's pipe, the one it has or else its next, breaks once so many more bytes were delivered in one

@@ -14,7 +14,7 @@ use crate::{
 use core::{fmt, time::Duration};
 use skytether_core::{
     device::{self, Device, Event},
-    io::{Instant, Machine as _},
+    io::{Instant, Machine},
     link::{Connect, Endpoint, QoS},
     mqtt::session::{Options, Session},
     plain::{self, Command, Config, Plain},
@@ -227,7 +227,7 @@ impl Life {
             self.world.close(device);
         }
         self.run(Duration::from_secs(30));
-        let closed = |device| self.world.machine(device).is_some_and(|machine| machine.is_closed());
+        let closed = |device| self.world.machine(device).is_some_and(Machine::is_closed);
         if let Some(device) = (0..self.world.len()).find(|device| !closed(*device)) {
             return Err(self.ruin(format!("R-31: device {device} does not close")));
         }

@@ -109,13 +109,13 @@ impl<M: Resident> Node<M> {
 
     /// An event came out: it must fit the one before.
     pub(crate) fn turns(&mut self, turn: Turn) -> Result<(), Finding> {
-        let fits = match (self.turn, turn) {
-            (None | Some(Turn::Down { retry: true }), Turn::Dialling) => true,
-            (Some(Turn::Dialling), Turn::Up) => true,
-            (Some(Turn::Up), Turn::Ready) => true,
-            (Some(Turn::Dialling | Turn::Up | Turn::Ready), Turn::Down { .. }) => true,
-            (_, Turn::Dialling | Turn::Up | Turn::Ready | Turn::Down { .. }) => false,
-        };
+        let fits = matches!(
+            (self.turn, turn),
+            (None | Some(Turn::Down { retry: true }), Turn::Dialling)
+                | (Some(Turn::Dialling), Turn::Up)
+                | (Some(Turn::Up), Turn::Ready)
+                | (Some(Turn::Dialling | Turn::Up | Turn::Ready), Turn::Down { .. })
+        );
         let before = self.turn.replace(turn);
         if fits { Ok(()) } else { Err(("R-8", format!("{turn:?} came after {before:?}"))) }
     }

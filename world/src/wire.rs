@@ -170,7 +170,16 @@ impl Wire {
             }
             Packet::PubAck(id) | Packet::PubComp(id) | Packet::UnsubAck(id) => drop(self.ids.remove(&id.get())),
             Packet::SubAck(ack) => drop(self.ids.remove(&ack.id.get())),
-            _ => {}
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::Publish(_)
+            | Packet::PubRec(_)
+            | Packet::PubRel(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::PingReq
+            | Packet::PingResp
+            | Packet::Disconnect => {}
         }
     }
 }

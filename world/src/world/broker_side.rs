@@ -6,7 +6,7 @@ use crate::{
     pipe::{Arrival, Direction},
     resident::Resident,
 };
-use skytether_core::io::{Cause, Input};
+use skytether_core::io::{Cause, Input, Machine};
 use skytether_simulator::broker::{ConnId, policy::Policy};
 
 impl<M: Resident, P: Policy> World<M, P> {
@@ -32,9 +32,7 @@ impl<M: Resident, P: Policy> World<M, P> {
         let reads = match direction {
             // Who has let go of the pipe throws away what comes.
             Direction::Up => !broker || self.broker.wants_bytes(conn) || self.broker.wants_close(conn).is_some(),
-            Direction::Down => {
-                device.and_then(|device| self.machine(device)).is_none_or(|machine| machine.wants_bytes())
-            }
+            Direction::Down => device.and_then(|device| self.machine(device)).is_none_or(Machine::wants_bytes),
         };
         if !reads {
             return;

@@ -10,7 +10,7 @@ use crate::{
     told::Told,
 };
 use core::time::Duration;
-use skytether_core::io::{Action, Cause, Input, Instant, Key, Reply, Step, StoreFailed};
+use skytether_core::io::{Action, Cause, Input, Instant, Key, Machine, Reply, Step, StoreFailed};
 use skytether_simulator::broker::{
     ConnId,
     policy::{Peer, Policy},
@@ -104,9 +104,11 @@ impl<M: Resident, P: Policy> World<M, P> {
     }
 
     fn act(&mut self, device: usize, action: Action) -> Fate {
-        self.note(|| match &action {
-            Action::Store(key, value) => format!("{device} store {key}: {} bytes", value.len()),
-            other => format!("{device} act: {other:?}"),
+        self.note(|| {
+            if let Action::Store(key, value) = &action {
+                return format!("{device} store {key}: {} bytes", value.len());
+            }
+            format!("{device} act: {action:?}")
         });
         match action {
             Action::Open(_) => self.open(device),
@@ -352,7 +354,7 @@ impl<M: Resident, P: Policy> World<M, P> {
     fn resume_reading(&mut self, device: usize) {
         let conn = self.nodes.get(device).and_then(|node| node.conn.filter(|_| node.open));
         if let Some(conn) = conn
-            && self.machine(device).is_some_and(|machine| machine.wants_bytes())
+            && self.machine(device).is_some_and(Machine::wants_bytes)
         {
             self.expect(conn, Direction::Down);
         }
@@ -363,7 +365,7 @@ impl<M: Resident, P: Policy> World<M, P> {
         let now = self.now;
         let Some(node) = self.nodes.get_mut(device) else { return };
         let found = node.rests(now);
-        let wake: Option<Instant> = node.machine.as_ref().and_then(|machine| machine.deadline()).map(|due| due.at);
+        let wake: Option<Instant> = node.machine.as_ref().and_then(Machine::deadline).map(|due| due.at);
         if wake != node.wake {
             if let Some(old) = node.wake.take() {
                 self.wakes.remove(&(old, device));

@@ -57,7 +57,7 @@ enum Due {
 }
 
 /// What a world has no means for, as a bare driver.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Denied {
     Exchange(ExchangeId),
     Write(Slot, u64),
@@ -363,7 +363,7 @@ impl<M: Resident, P: Policy> World<M, P> {
             Due::OpenFailed(device, conn, cause) => self.open_failed(device, conn, cause),
             Due::Closed(device, life) => self.closed(device, life),
             Due::DeviceNotices(conn) => self.device_end(conn),
-            Due::BrokerNotices(conn) => self.broker_end(conn),
+            Due::BrokerNotices(conn) | Due::StrangerLeaves(conn) => self.broker_end(conn),
             Due::Loaded(device, life, key) => self.loaded(device, life, &key),
             Due::Stored { device, life, key, value, number, done } => {
                 self.stored(device, life, key, value, number, done);
@@ -371,7 +371,6 @@ impl<M: Resident, P: Policy> World<M, P> {
             Due::Wall(device, life) => self.tell_wall(device, life),
             Due::Denied(device, life, what) => self.denied(device, life, what),
             Due::Born(device) => self.bear(device),
-            Due::StrangerLeaves(conn) => self.broker_end(conn),
             Due::Harm(fault) => self.do_harm(fault),
         }
     }

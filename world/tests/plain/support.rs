@@ -6,7 +6,7 @@ use skytether_world::{
 };
 
 /// The seeds of a test: `SKYTETHER_SEED=x` replays one, `SKYTETHER_SEEDS=n` takes more of them or fewer.
-pub(crate) fn seeds(usual: u64) -> std::ops::Range<u64> {
+pub(crate) fn seeds(usual: u64) -> core::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a seed is a number"));
     match (number("SKYTETHER_SEED"), number("SKYTETHER_SEEDS")) {
         (Some(one), _) => one..one + 1,

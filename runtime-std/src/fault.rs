@@ -1,4 +1,5 @@
 //! What errors of sockets, rustls and tungstenite mean in the core's words.
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of rustls and tungstenite are theirs to extend")]
 
 use crate::tls::SelfSigned;
 use core::fmt;

@@ -259,7 +259,7 @@ const BAD_NAME: &str = "a WebSocket with this host or path: they hold characters
 
 /// The request to upgrade: path, `Host` (with the port where it is not the scheme's own), sub-protocol `mqtt`.
 fn request(endpoint: &Endpoint) -> Result<Request, Cause> {
-    let bad = |_| Cause::Unsupported(BAD_NAME);
+    let bad = Cause::Unsupported(BAD_NAME);
     let (scheme, own) = if endpoint.tls == TlsIdentity::Plain { ("ws", 80) } else { ("wss", 443) };
     let host = match endpoint.host.as_str() {
         host if host.contains(':') && !host.starts_with('[') => format!("[{host}]"),
@@ -268,8 +268,8 @@ fn request(endpoint: &Endpoint) -> Result<Request, Cause> {
     let authority = if endpoint.port == own { host } else { format!("{host}:{}", endpoint.port) };
     let path = endpoint.path.as_deref().unwrap_or_default();
     let slash = if path.starts_with('/') { "" } else { "/" };
-    let uri: Uri = format!("{scheme}://{authority}{slash}{path}").parse().map_err(|_| bad(()))?;
-    let mut request = uri.into_client_request().map_err(|_| bad(()))?;
+    let uri: Uri = format!("{scheme}://{authority}{slash}{path}").parse().map_err(|_| bad)?;
+    let mut request = uri.into_client_request().map_err(|_| bad)?;
     request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
     Ok(request)
 }

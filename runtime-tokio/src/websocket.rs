@@ -75,8 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<S> {
                     buf.advance(len);
                     return Poll::Ready(Ok(()));
                 }
-                Err(Cause::Lost) => return Poll::Ready(Ok(())),
-                Err(cause) => return Poll::Ready(Err(into_io(cause))),
+                Err(cause) => return Poll::Ready(end(cause)),
             }
             if !this.filter.wants_bytes() {
                 ready!(drained)?;
@@ -85,10 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Socket<S> {
             let mut bytes = ReadBuf::new(&mut this.buffer);
             ready!(Pin::new(&mut this.below).poll_read(cx, &mut bytes))?;
             if bytes.filled().is_empty() {
-                return Poll::Ready(match this.filter.end() {
-                    Cause::Lost => Ok(()),
-                    cause => Err(into_io(cause)),
-                });
+                return Poll::Ready(end(this.filter.end()));
             }
             this.filter.receive(bytes.filled()).map_err(into_io)?;
         }
@@ -118,4 +114,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         ready!(this.poll_drain(cx))?;
         Pin::new(&mut this.below).poll_shutdown(cx)
     }
+}
+
+/// What a reader is told: an ordinary end is no error.
+fn end(cause: Cause) -> io::Result<()> {
+    if cause == Cause::Lost { Ok(()) } else { Err(into_io(cause)) }
 }

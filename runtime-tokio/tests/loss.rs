@@ -21,6 +21,11 @@ use skytether_core::{
     link::QoS,
     plain::{self, Answer},
 };
+use skytether_testing::{
+    broker::{Broker, PERSISTENT},
+    dice::Dice,
+    proxy::{End, Fault, Plan, Proxy},
+};
 use std::{
     collections::BTreeMap,
     fmt::Display,
@@ -31,12 +36,7 @@ use std::{
     },
     time::Duration,
 };
-use support::{
-    Dice,
-    broker::{Broker, PERSISTENT},
-    device::{Client, PATIENCE, lasting},
-    proxy::{End, Fault, Plan, Proxy},
-};
+use support::device::{Client, PATIENCE, lasting};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     sync::Semaphore,

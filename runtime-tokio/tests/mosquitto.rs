@@ -19,13 +19,13 @@ use skytether_core::{
     link::{QoS, Will},
     plain::{Answer, Command},
 };
-use skytether_tokio::SendError;
-use std::{future::Future, time::Duration};
-use support::{
+use skytether_testing::{
     broker::Broker,
-    device::{Client, PATIENCE, fleeting, lasting},
     proxy::{End, Fault, Plan, Proxy},
 };
+use skytether_tokio::SendError;
+use std::{future::Future, time::Duration};
+use support::device::{Client, PATIENCE, fleeting, lasting};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     time::{sleep, timeout},

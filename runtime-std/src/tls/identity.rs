@@ -1,4 +1,5 @@
 //! What certificates and keys were given, from files or bytes, and what is wrong with them.
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of rustls and tungstenite are theirs to extend")]
 
 use super::provider;
 use core::{

@@ -194,20 +194,19 @@ impl Handshake {
     /// TLS 1.2 servers say `handshake_failure` both where they want a certificate and where nothing is in common; which
     /// of them is meant follows from whether the server asked for one.
     pub fn cause(&self, error: &io::Error) -> Cause {
-        match fault::of_io(error) {
-            Cause::Tls(TlsFault::NothingInCommon)
-                if fault::is_handshake_failure(error) && self.asked.load(Ordering::Relaxed) != self.asked_before =>
-            {
-                Cause::Tls(if self.with_client {
-                    TlsFault::ClientCertificateRefused
-                } else {
-                    TlsFault::ClientCertificateRequired
-                })
-            }
+        let cause = fault::of_io(error);
+        if cause == Cause::Truncated {
             // An end within the handshake cuts off nothing that was under way.
-            Cause::Truncated => Cause::Lost,
-            cause => cause,
+            return Cause::Lost;
         }
+        if fault::is_handshake_failure(error) && self.asked.load(Ordering::Relaxed) != self.asked_before {
+            return Cause::Tls(if self.with_client {
+                TlsFault::ClientCertificateRefused
+            } else {
+                TlsFault::ClientCertificateRequired
+            });
+        }
+        cause
     }
 }
 

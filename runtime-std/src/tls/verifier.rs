@@ -1,4 +1,5 @@
 //! Is this the server that was meant? webpki's answer, and in one case more words for it.
+#![allow(clippy::wildcard_enum_match_arm, reason = "the enums of rustls and tungstenite are theirs to extend")]
 
 use super::{Unusable, identity::Wrong};
 use core::fmt;

@@ -40,9 +40,17 @@ impl Client {
     }
 
     pub fn with(port: u16, connect: Connect, options: Options) -> Self {
-        let cloud = Plain::new(plain::Config { endpoint: Endpoint::tcp("127.0.0.1", port), connect });
-        let session = Session::new(session::Options::default());
+        Self::at(Endpoint::tcp("127.0.0.1", port), connect, options)
+    }
+
+    pub fn at(endpoint: Endpoint, connect: Connect, options: Options) -> Self {
         let config = device::Config { drain: Some(Duration::from_secs(2)), ..device::Config::default() };
+        Self::of(endpoint, connect, config, options)
+    }
+
+    pub fn of(endpoint: Endpoint, connect: Connect, config: device::Config, options: Options) -> Self {
+        let cloud = Plain::new(plain::Config { endpoint, connect });
+        let session = Session::new(session::Options::default());
         let device = Device::new(session, cloud, config, seed().unwrap(), Instant::ZERO);
         let (handle, events, task) = spawn(device, options);
         Self { handle, events, task }

@@ -16,11 +16,13 @@ use tokio::{
 /// A mosquitto that keeps everything in files, but saves only when it is told to (SIGUSR1) or ends in order.
 pub const PERSISTENT: &str = "persistence true\nautosave_interval 0\nmax_queued_messages 0\n";
 
+/// A mosquitto that listens on 127.0.0.1; killed when it is dropped.
 pub struct Broker {
     program: PathBuf,
     folder: TempDir,
     settings: String,
     child: Option<Child>,
+    /// Where it listens; another one after each restart.
     pub port: u16,
 }
 
@@ -80,6 +82,7 @@ impl Broker {
         timeout(Duration::from_secs(10), child.wait()).await.expect("mosquitto ends").unwrap();
     }
 
+    /// Its process id.
     pub fn process(&self) -> u32 {
         self.child.as_ref().and_then(Child::id).expect("it runs")
     }
@@ -89,6 +92,7 @@ impl Broker {
         self.folder.path().join("mosquitto.db")
     }
 
+    /// The file with its log, which shows each packet.
     pub fn log(&self) -> PathBuf {
         self.folder.path().join("mosquitto.log")
     }

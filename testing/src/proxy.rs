@@ -1,6 +1,6 @@
 //! A network that misbehaves on request, between a client and a broker that may be killed and come back elsewhere.
 
-use super::broker::{Broker, signal};
+use crate::broker::{Broker, signal};
 use rustix::process::Signal;
 use std::{
     fs,
@@ -36,9 +36,12 @@ pub struct Fault {
     pub stall: Option<usize>,
 }
 
+/// How a connection is cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
+    /// In order.
     Fin,
+    /// By a reset.
     Rst,
 }
 
@@ -65,7 +68,9 @@ struct Place {
     database: PathBuf,
 }
 
+/// The network between clients and one broker; gone when it is dropped.
 pub struct Proxy {
+    /// Where clients find it.
     pub port: u16,
     /// Connections so far.
     pub connections: Arc<AtomicUsize>,

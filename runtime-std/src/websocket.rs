@@ -84,8 +84,8 @@ impl WebSocket {
 
     /// Whether there is room for more bytes of the pipe. Where there is none, read and send first.
     pub fn wants_bytes(&self) -> bool {
-        self.unread.is_empty()
-            && self.ends().is_some_and(|ends| ends.incoming.is_empty() && ends.outgoing.len() < WAITING)
+        let room = |ends: &Ends| ends.incoming.is_empty() && ends.outgoing.len() < WAITING;
+        !self.is_open() || (self.unread.is_empty() && self.ends().is_some_and(room))
     }
 
     /// Takes bytes of the pipe. All of them are kept until they are read: give one read buffer at a time.
@@ -100,6 +100,9 @@ impl WebSocket {
             return Ok(());
         }
         self.head = self.head.saturating_add(bytes.len());
+        if self.head <= HEAD && self.ends().is_some_and(|ends| is_begun(&ends.incoming)) {
+            return Ok(());
+        }
         self.go_on()?;
         if self.head > HEAD && !self.is_open() {
             self.state = State::Failed;
@@ -223,6 +226,13 @@ impl fmt::Debug for WebSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket").field("open", &self.is_open()).finish_non_exhaustive()
     }
+}
+
+/// Whether an answer to the upgrade begins well and is not whole yet. It is shown to tungstenite as a whole: many small
+/// pieces look like an attack to it.
+fn is_begun(head: &[u8]) -> bool {
+    let well = head.iter().zip(b"HTTP/").all(|(byte, expected)| byte == expected);
+    well && !head.windows(4).any(|end| end == b"\r\n\r\n")
 }
 
 /// What tungstenite takes for its socket.

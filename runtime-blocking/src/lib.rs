@@ -13,8 +13,8 @@
 //!   reader and a writer, a connection that ends one more for half a second at most; opening and the store have one each
 //!   from their first use. A peer that does not read stops the writer, never the driver: see [`Options::write_buffer`].
 //!
-//! TCP is what [`Tcp`] opens; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with
-//! `Cause::Unsupported`.
+//! [`Net`] opens what an endpoint asks for: TCP, TLS (by rustls, with the [`Tls`] of [`Options`]), and WebSocket over
+//! either; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with `Cause::Unsupported`.
 //!
 //! ```
 //! use skytether_core::{
@@ -76,7 +76,9 @@
 mod bell;
 mod clock;
 mod driver;
+mod duplex;
 mod events;
+mod filter;
 mod handle;
 mod jobs;
 mod line;
@@ -87,10 +89,15 @@ mod reader;
 mod writer;
 
 pub use events::{Elapsed, Events};
+pub use filter::Filter;
 pub use handle::{Handle, Pending, SendError};
 pub use options::{Options, Tap, Tapped};
-pub use pipe::{Attempt, Connector, Stream, Tcp};
-pub use skytether_std::{clock::seed, store::Store};
+pub use pipe::{Attempt, Connector, Net, Stream};
+pub use skytether_std::{
+    clock::seed,
+    store::Store,
+    tls::{ClientIdentity, Roots, Tls},
+};
 
 use driver::Driver;
 use skytether_core::io::Machine;
@@ -103,7 +110,7 @@ use std::{
 pub type Spawned<M> =
     (Handle<<M as Machine>::Command, <M as Machine>::Answer>, Events<<M as Machine>::Event>, JoinHandle<()>);
 
-/// Drives `machine` over TCP on a thread of its own.
+/// Drives `machine` over the network on a thread of its own.
 ///
 /// The machine's clock starts now: give [`Instant::ZERO`](skytether_core::time::Instant::ZERO) to its constructor.
 /// The thread ends when the machine is closed, and all others that it began end before it.
@@ -117,10 +124,12 @@ where
     M::Event: Send,
     M::Answer: Send,
 {
-    spawn_with(machine, Tcp, options)
+    let net = Net::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+    spawn_with(machine, net, options)
 }
 
-/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`].
+/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`]. The options of TLS and WebSocket are not
+/// used: they are the connector's.
 ///
 /// # Errors
 /// As [`spawn`].

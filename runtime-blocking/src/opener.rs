@@ -5,6 +5,7 @@
 
 use crate::{
     bell::Bell,
+    filter::Filter,
     pipe::{Attempt, Connector},
 };
 use core::{panic::AssertUnwindSafe, time::Duration};
@@ -17,6 +18,9 @@ use std::{
 
 /// How long the end of the driver waits for a look-up.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A stream and what stands between it and the machine, or why there is none.
+type Opened<S> = Result<(S, Option<Filter>), Cause>;
 
 /// The driver's end of the thread that opens pipes; the thread begins with the first pipe.
 pub(crate) struct Opener<K: Connector> {
@@ -34,7 +38,7 @@ struct Shared<S> {
 
 struct State<S> {
     wanted: Option<(Pipe, Attempt)>,
-    opened: Option<Result<S, Cause>>,
+    opened: Option<Opened<S>>,
     stopping: bool,
     ended: bool,
 }
@@ -77,7 +81,7 @@ impl<K: Connector> Opener<K> {
     }
 
     /// The pipe that was wanted, or why there is none; `None` while it is being opened.
-    pub(crate) fn take(&self) -> Option<Result<K::Stream, Cause>> {
+    pub(crate) fn take(&self) -> Option<Opened<K::Stream>> {
         let mut state = self.shared.lock();
         if state.ended && state.wanted.take().is_some() {
             return Some(Err(Cause::Unsupported("a thread to open a connection with")));
@@ -105,7 +109,11 @@ impl<K: Connector> Drop for Opener<K> {
 impl<S> Shared<S> {
     fn run(&self, connector: &impl Connector<Stream = S>) {
         while let Some((pipe, attempt)) = self.next() {
-            let opened = catch_unwind(AssertUnwindSafe(|| connector.open(&pipe, &attempt))).unwrap_or_else(|_| {
+            let open = || {
+                let filter = connector.filter(&pipe)?;
+                connector.open(&pipe, &attempt).map(|stream| (stream, filter))
+            };
+            let opened = catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
                 tracing::error!("the connector has panicked");
                 Err(Cause::Lost)
             });

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use skytether_core::{io::Cause, link::Endpoint};
-use skytether_std::store::Store;
+use skytether_std::{store::Store, tls::Tls};
 
 /// The settings of one driver. Write `Options { store: …, ..Options::default() }`.
 #[allow(clippy::exhaustive_structs, reason = "a user writes `Options { …, ..Options::default() }`")]
@@ -18,6 +18,10 @@ pub struct Options {
     pub events: usize,
     /// Steps of the machine before commands and [`Handle::close`](crate::Handle::close) get their turn. Default 1024.
     pub steps_per_turn: usize,
+    /// Whom to trust and which certificate to show where an endpoint asks for TLS; `None` trusts whom the system trusts.
+    pub tls: Option<Tls>,
+    /// Largest WebSocket message taken, in bytes; at least the largest packet. Default 1 MiB.
+    pub websocket_message: usize,
     /// Where values are kept over restarts; `None` answers every request of the machine with a failure.
     pub store: Option<Store>,
     /// Sees everything that passes the pipe; for packet logs.
@@ -51,6 +55,8 @@ impl Default for Options {
             commands: 32,
             events: 256,
             steps_per_turn: 1024,
+            tls: None,
+            websocket_message: 1024 * 1024,
             store: None,
             tap: None,
         }
@@ -65,6 +71,8 @@ impl fmt::Debug for Options {
             .field("commands", &self.commands)
             .field("events", &self.events)
             .field("steps_per_turn", &self.steps_per_turn)
+            .field("tls", &self.tls)
+            .field("websocket_message", &self.websocket_message)
             .field("store", &self.store)
             .field("tap", &self.tap.is_some())
             .finish()

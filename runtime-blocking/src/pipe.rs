@@ -1,10 +1,9 @@
 //! What is a pipe to this driver, and how is one opened? A stream that blocks; name look-up, the addresses in turn.
 
+use crate::filter::Filter;
 use core::{net::SocketAddr, time::Duration};
-use skytether_core::{
-    io::{Cause, Pipe},
-    link::{Endpoint, TlsIdentity},
-};
+use skytether_core::io::{Cause, Pipe};
+use skytether_std::tls::Tls;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
@@ -58,7 +57,7 @@ impl Stream for TcpStream {
     }
 }
 
-/// Opens the pipes that a machine asks for. [`Tcp`] is the ordinary one; others (a tunnel, a test) plug in by
+/// Opens the pipes that a machine asks for. [`Net`] is the ordinary one; others (a tunnel, a test) plug in by
 /// [`spawn_with`](crate::spawn_with).
 pub trait Connector: Send + 'static {
     /// What it opens.
@@ -70,6 +69,16 @@ pub trait Connector: Send + 'static {
     /// # Errors
     /// The causes of the driver's block of [`Cause`]: `Resolve`, `Unreachable`, `Lost`, `Unsupported`.
     fn open(&self, pipe: &Pipe, attempt: &Attempt) -> Result<Self::Stream, Cause>;
+
+    /// What stands between the stream's bytes and the machine's; asked before [`Connector::open`]. Nothing, if it is not
+    /// written: then the stream must be all that the endpoint asks for.
+    ///
+    /// # Errors
+    /// As [`Filter::new`].
+    fn filter(&self, pipe: &Pipe) -> Result<Option<Filter>, Cause> {
+        let _ = pipe;
+        Ok(None)
+    }
 }
 
 /// Whether a pipe that is being opened is still wanted: its time may be over, or the device closed.
@@ -128,21 +137,34 @@ impl Attempt {
     }
 }
 
-/// TCP with `TCP_NODELAY`. The name is looked up anew for each attempt; IPv6 and IPv4 addresses take turns.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[non_exhaustive]
-pub struct Tcp;
+/// Opens TCP, TLS and WebSocket connections, as endpoints ask for them; no serial line.
+///
+/// TCP goes with `TCP_NODELAY`. The name is looked up anew for each attempt; IPv6 and IPv4 addresses take turns.
+#[derive(Clone, Debug)]
+pub struct Net {
+    tls: Tls,
+    websocket_message: usize,
+}
 
-impl Connector for Tcp {
+impl Net {
+    /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes.
+    pub fn new(tls: Tls, websocket_message: usize) -> Self {
+        Self { tls, websocket_message }
+    }
+}
+
+impl Connector for Net {
     type Stream = TcpStream;
 
     fn open(&self, pipe: &Pipe, attempt: &Attempt) -> Result<TcpStream, Cause> {
         match pipe {
-            Pipe::Net(Endpoint { path: Some(_), .. }) => Err(Cause::Unsupported("WebSocket")),
-            Pipe::Net(Endpoint { host, port, tls: TlsIdentity::Plain, path: None }) => tcp(host, *port, attempt),
-            Pipe::Net(_) => Err(Cause::Unsupported("TLS")),
+            Pipe::Net(endpoint) => tcp(&endpoint.host, endpoint.port, attempt),
             Pipe::Serial => Err(Cause::Unsupported("a serial line")),
         }
+    }
+
+    fn filter(&self, pipe: &Pipe) -> Result<Option<Filter>, Cause> {
+        Filter::new(pipe, &self.tls, self.websocket_message)
     }
 }
 
@@ -202,6 +224,7 @@ fn in_turn(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
 mod tests {
     use super::*;
     use crate::clock;
+    use skytether_core::link::{Endpoint, TlsIdentity};
 
     #[test]
     fn r_144_the_address_families_take_turns() {
@@ -219,7 +242,23 @@ mod tests {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         assert_eq!(tcp("127.0.0.1", port, &Attempt::default()).unwrap_err(), Cause::Unreachable);
         assert_eq!(tcp("no such host.invalid", 1, &Attempt::default()).unwrap_err(), Cause::Resolve);
-        assert_eq!(Tcp.open(&Pipe::Serial, &Attempt::default()).unwrap_err(), Cause::Unsupported("a serial line"));
+    }
+
+    #[test]
+    fn what_is_not_offered_is_said_by_name() {
+        let net = Net::new(Tls::default(), 1024);
+        let mut named = Endpoint::tcp("127.0.0.1", 1);
+        named.tls = TlsIdentity::Named("slot 1".into());
+        let mut path = Endpoint::tcp("127.0.0.1", 1);
+        path.path = Some("/with space".into());
+        for (endpoint, what) in [(named, "by name"), (path, "host or path")] {
+            let Err(Cause::Unsupported(why)) = net.filter(&Pipe::Net(endpoint)) else {
+                panic!("{what} is not offered")
+            };
+            assert!(why.contains(what), "{why}");
+        }
+        let serial = net.open(&Pipe::Serial, &Attempt::default());
+        assert_eq!(serial.unwrap_err(), Cause::Unsupported("a serial line"));
     }
 
     #[test]

@@ -32,26 +32,30 @@ pub(crate) struct Intake {
 
 struct State {
     chunk: Chunk,
-    /// The stream has ended; the reader's thread does nothing more.
-    ended: bool,
+    /// How the stream has ended; the reader's thread does nothing more.
+    ended: Option<Ended>,
     /// No one wants the bytes any more.
     discarding: bool,
 }
 
 impl Intake {
     pub(crate) fn new(size: usize, bell: Bell) -> Self {
-        let state = State { chunk: Chunk::new(size), ended: false, discarding: false };
+        let state = State { chunk: Chunk::new(size), ended: None, discarding: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), bell }
     }
 
     /// What the reader's thread does until the stream ends.
     pub(crate) fn run(&self, stream: &impl Stream, size: usize) {
         // However this ends, whoever waits for its end hears of it.
-        let _end = End(self);
+        let mut end = End(self, Ended::Broken);
         let mut chunk = Chunk::new(size);
         loop {
             match stream.read(&mut chunk.buffer) {
-                Ok(0) => return tracing::debug!(step = "read", "the peer has closed the connection"),
+                Ok(0) => {
+                    tracing::debug!(step = "read", "the peer has closed the connection");
+                    end.1 = Ended::InOrder;
+                    return;
+                }
                 Ok(len) => {
                     chunk.len = len;
                     chunk = self.put(chunk);
@@ -72,7 +76,7 @@ impl Intake {
             self.changed.notify_all();
             return Ok(true);
         }
-        if state.ended { Err(Ended) } else { Ok(false) }
+        state.ended.map_or(Ok(false), Err)
     }
 
     /// Throws away whatever still comes.
@@ -83,7 +87,7 @@ impl Intake {
 
     /// Waits for the end of the stream.
     pub(crate) fn wait_ended(&self, longest: Duration) {
-        let waited = self.changed.wait_timeout_while(self.lock(), longest, |state| !state.ended);
+        let waited = self.changed.wait_timeout_while(self.lock(), longest, |state| state.ended.is_none());
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -107,14 +111,20 @@ impl Intake {
     }
 }
 
-/// The stream has ended.
-pub(crate) struct Ended;
+/// How a stream has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The peer has closed its side.
+    InOrder,
+    /// It broke.
+    Broken,
+}
 
-struct End<'a>(&'a Intake);
+struct End<'a>(&'a Intake, Ended);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
+        self.0.lock().ended = Some(self.1);
         self.0.changed.notify_all();
         self.0.bell.ring();
     }

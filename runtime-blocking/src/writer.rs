@@ -2,7 +2,7 @@
 //! fed by a bounded buffer.
 //!
 //! What is in that buffer counts as handed to the pipe, like what is in the operating system's own: a machine wants to
-//! hear of [`Sent`](skytether_core::io::Input::Sent) before any other input, so that no driver may wait for the peer
+//! hear of [`Input::Sent`](skytether_core::io::Input::Sent) before any other input, so that no driver may wait for the peer
 //! in between. While the buffer is full, nothing more is taken from the machine, whose timers go on and find the peer
 //! dead. At an orderly end the buffer is emptied first, within the time limit of the farewell.
 
@@ -76,9 +76,10 @@ impl Outbox {
         self.lock().stage == Stage::Broken
     }
 
-    /// Lets the writer end once everything is written.
-    pub(crate) fn finish(&self) {
+    /// Lets the writer end once everything is written, and these last bytes, for which there is always room.
+    pub(crate) fn finish(&self, last: &[u8]) {
         let mut state = self.lock();
+        state.waiting.extend_from_slice(last);
         if state.stage == Stage::Open {
             state.stage = Stage::Finishing;
         }

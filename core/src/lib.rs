@@ -98,6 +98,8 @@ pub mod link;
 pub mod message;
 pub mod mqtt;
 pub mod plain;
+#[cfg(feature = "portable")]
+pub mod portable;
 pub mod rng;
 pub mod secret;
 #[cfg(feature = "tencent")]

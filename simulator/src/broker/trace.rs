@@ -1,6 +1,9 @@
 //! What the broker tells its owner of what happens: packets in and out, and how connections begin and end.
 
-use super::{ConnId, policy::Denial};
+use super::{
+    ConnId,
+    policy::{Denial, Transport},
+};
 use core::fmt;
 use skytether_core::{
     io::Refusal,
@@ -218,6 +221,17 @@ pub enum Happening {
     Packet(Way, Summary),
     /// It ended.
     Closed(CloseReason),
+    /// The pipe broke, for a reason worth telling; its end follows.
+    Broken(String),
+    /// A connection came no further than the handshake of its transport.
+    TurnedAway {
+        /// The address it came from, if it is known.
+        address: Option<String>,
+        /// The transport that it was to speak.
+        transport: Transport,
+        /// What was wrong.
+        why: String,
+    },
     /// A message for this client was dropped.
     Dropped {
         /// Topic name.
@@ -257,6 +271,11 @@ impl fmt::Display for Trace {
             Happening::Packet(Way::In, packet) => write!(f, "<- {packet}"),
             Happening::Packet(Way::Out, packet) => write!(f, "-> {packet}"),
             Happening::Closed(reason) => write!(f, "closed: {reason}"),
+            Happening::Broken(why) => write!(f, "the pipe broke: {why}"),
+            Happening::TurnedAway { address, transport, why } => {
+                let address = address.as_deref().unwrap_or("someone");
+                write!(f, "{address} turned away from the {transport} port: {why}")
+            }
             Happening::Dropped { topic, why } => write!(f, "message on {topic:?} dropped: {why}"),
             Happening::Missed(count) => write!(f, "{count} trace entries missed"),
         }
@@ -328,6 +347,7 @@ fn weigh(entry: &Trace) -> usize {
             filters.iter().map(|filter| filter.len() + 64).sum()
         }
         Happening::Packet(_, Summary::SubAck { granted, .. }) => granted.len(),
+        Happening::Broken(why) | Happening::TurnedAway { why, .. } => why.len(),
         Happening::Opened(_) | Happening::Packet(..) | Happening::Closed(_) | Happening::Missed(_) => 0,
     };
     let client = entry.client.as_ref().map_or(0, String::len);

@@ -3,18 +3,18 @@
 use super::{
     Config,
     handle::Handle,
+    listener::{Arrival, Bound},
     pipe::{AnyStream, Pipe},
 };
 use crate::broker::{
     Broker, ConnId,
-    policy::{Peer, Policy, Transport},
-    trace::Trace,
+    policy::{Peer, Policy},
+    trace::{Happening, Trace},
 };
-use core::{future::pending, net::SocketAddr, time::Duration};
+use core::{future::pending, time::Duration};
 use skytether_core::time::{Instant, UnixMillis};
 use std::{collections::BTreeMap, io, time::SystemTime};
 use tokio::{
-    net::{TcpListener, TcpStream},
     sync::{broadcast, mpsc, oneshot},
     task::JoinSet,
     time::{Instant as Clock, sleep, sleep_until, timeout},
@@ -26,15 +26,13 @@ const CHUNK: usize = 64 * 1024;
 /// How long a connection that is to be closed may take to write what is left.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// The pause after a connection that could not be accepted.
-const REST: Duration = Duration::from_millis(100);
-
 /// What the tasks of a connection tell.
 #[derive(Debug)]
 pub(super) enum Report {
     Bytes(ConnId, Vec<u8>),
     Wrote(ConnId),
-    Gone(ConnId),
+    /// The pipe has ended, or broke.
+    Gone(ConnId, Option<io::Error>),
     /// The time for closing it is over.
     Overdue(ConnId),
 }
@@ -53,12 +51,12 @@ pub(super) enum Command<P: Policy> {
 /// The owner of the broker.
 pub(super) struct Front<P: Policy> {
     broker: Broker<P>,
-    listener: TcpListener,
+    arrivals: mpsc::Receiver<Arrival>,
+    /// What listens, one task a port.
+    listeners: JoinSet<()>,
     started: Clock,
     pipes: BTreeMap<ConnId, Pipe>,
     next: u64,
-    /// Until when no connection is accepted.
-    rest: Option<Clock>,
     commands: mpsc::Receiver<Command<P>>,
     reports: mpsc::Receiver<Report>,
     report: mpsc::Sender<Report>,
@@ -71,18 +69,23 @@ where
     P: Policy + Send + 'static,
     P::Identity: Send,
 {
-    pub(super) fn new(policy: P, config: Config, listener: TcpListener) -> (Self, Handle<P>) {
+    pub(super) fn new(policy: P, config: Config, bound: Vec<Bound>) -> (Self, Handle<P>) {
         let (command, commands) = mpsc::channel(64);
         let (report, reports) = mpsc::channel(256);
+        let (arrival, arrivals) = mpsc::channel(16);
+        let mut listeners = JoinSet::new();
+        for port in bound {
+            listeners.spawn(port.run(arrival.clone()));
+        }
         let (traces, _) = broadcast::channel(config.traces.max(1));
         let handle = Handle::new(command, traces.downgrade());
         let front = Self {
             broker: Broker::new(policy, config.broker, Instant::ZERO, wall()),
-            listener,
+            arrivals,
+            listeners,
             started: Clock::now(),
             pipes: BTreeMap::new(),
             next: 1,
-            rest: None,
             commands,
             reports,
             report,
@@ -110,14 +113,8 @@ where
                 None => pending().await,
             }
         };
-        let accept = async {
-            if let Some(until) = self.rest {
-                sleep_until(until).await;
-            }
-            self.listener.accept().await
-        };
         tokio::select! {
-            accepted = accept => self.accept(accepted),
+            Some(arrival) = self.arrivals.recv() => self.welcome(arrival),
             Some(report) = self.reports.recv() => self.hear(report),
             command = self.commands.recv() => match command {
                 None | Some(Command::Stop) => return false,
@@ -133,17 +130,12 @@ where
         true
     }
 
-    fn accept(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>) {
-        self.rest = None;
-        match accepted {
-            Ok((stream, address)) => {
-                // Without it packets are later, not wrong.
-                let _ = stream.set_nodelay(true);
-                let address = Some(address.to_string());
-                self.attach(Box::new(stream), Peer { transport: Transport::Tcp, address, ..Peer::default() });
+    fn welcome(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Pipe(stream, peer) => self.attach(stream, peer),
+            Arrival::TurnedAway { address, transport, why } => {
+                self.tell_at(None, Happening::TurnedAway { address, transport, why });
             }
-            // Out of file handles, mostly: the connections that are there go on, and may free some.
-            Err(_) => self.rest = Some(Clock::now() + REST),
         }
     }
 
@@ -176,7 +168,15 @@ where
                 }
                 self.write(conn);
             }
-            Report::Gone(conn) | Report::Overdue(conn) => self.drop_pipe(conn),
+            Report::Gone(conn, error) => {
+                if let Some(error) = error.filter(is_telling)
+                    && self.pipes.contains_key(&conn)
+                {
+                    self.tell_at(Some(conn), Happening::Broken(error.to_string()));
+                }
+                self.drop_pipe(conn);
+            }
+            Report::Overdue(conn) => self.drop_pipe(conn),
         }
     }
 
@@ -259,6 +259,13 @@ where
         }
     }
 
+    /// Tells what the broker knows nothing of.
+    fn tell_at(&mut self, conn: Option<ConnId>, what: Happening) {
+        self.tell();
+        // An error says that nobody listens.
+        let _ = self.traces.send(Trace { at: self.now(), conn, client: None, what });
+    }
+
     /// Passes the trace on.
     fn tell(&mut self) {
         while let Some(trace) = self.broker.next_trace() {
@@ -282,7 +289,7 @@ where
         let _ = timeout(GRACE, written).await;
         self.tell();
         self.pipes.clear();
-        drop(self.listener);
+        self.listeners.shutdown().await;
         drop(self.reports);
         let tasks = &mut self.tasks;
         let _ = timeout(GRACE, async { while tasks.join_next().await.is_some() {} }).await;
@@ -292,6 +299,11 @@ where
     fn now(&self) -> Instant {
         Instant(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
+}
+
+/// Whether an error says more than that the other side is gone.
+fn is_telling(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Other)
 }
 
 #[allow(clippy::disallowed_methods, reason = "the server is where the real wall time comes in")]

@@ -12,22 +12,29 @@
 
 mod front;
 mod handle;
+mod listener;
 mod pipe;
+pub mod tls;
+mod websocket;
 
 pub use handle::{Handle, Stopped, Traces};
+pub use listener::{Handshakes, Listeners};
 pub use pipe::Stream;
 
-use crate::broker::{self, policy::Policy};
+use crate::broker::{
+    self,
+    policy::{Policy, Transport},
+};
 use core::net::{Ipv4Addr, SocketAddr};
 use front::Front;
 use std::io;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 /// Where to listen, and the bounds of the broker behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a user writes `Config { addr, ..Config::default() }`")]
 pub struct Config {
-    /// Address and port; port 0 takes a free one. Default 127.0.0.1, port 0.
+    /// Address and port of [`Server::start`]; port 0 takes a free one. Default 127.0.0.1, port 0.
     pub addr: SocketAddr,
     /// The broker's bounds.
     pub broker: broker::Config,
@@ -44,7 +51,8 @@ impl Default for Config {
 /// A broker that listens. Dropped without [`Server::stop`], it stops at once and says goodbye to no one.
 #[derive(Debug)]
 pub struct Server<P: Policy> {
-    addr: SocketAddr,
+    /// Where it listens, in the order of [`Listeners`]; never empty.
+    addrs: Vec<(Transport, SocketAddr)>,
     handle: Handle<P>,
     task: JoinHandle<()>,
 }
@@ -54,20 +62,33 @@ where
     P: Policy + Send + 'static,
     P::Identity: Send,
 {
-    /// Listens, and serves in a task of its own on the runtime that this is called on.
+    /// Listens for MQTT on TCP, and serves in a task of its own on the runtime that this is called on.
     ///
     /// # Errors
     /// The address cannot be listened on.
     pub async fn start(policy: P, config: Config) -> io::Result<Self> {
-        let listener = TcpListener::bind(config.addr).await?;
-        let addr = listener.local_addr()?;
-        let (front, handle) = Front::new(policy, config, listener);
-        Ok(Self { addr, handle, task: tokio::spawn(front.run()) })
+        Self::listen(policy, config, Listeners::tcp(config.addr)).await
     }
 
-    /// Where it listens.
+    /// Listens for several transports (instead of on `config.addr`), and serves as [`Server::start`].
+    ///
+    /// # Errors
+    /// An address cannot be listened on; there is none; a secure transport has no certificate.
+    pub async fn listen(policy: P, config: Config, listeners: Listeners) -> io::Result<Self> {
+        let bound = listeners.bind().await?;
+        let addrs = bound.iter().map(|port| (port.transport, port.addr)).collect();
+        let (front, handle) = Front::new(policy, config, bound);
+        Ok(Self { addrs, handle, task: tokio::spawn(front.run()) })
+    }
+
+    /// Where it listens; of several, the first in the order TCP, TLS, WebSocket, WebSocket on TLS.
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.addrs.first().map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |(_, addr)| *addr)
+    }
+
+    /// Where it listens for this transport.
+    pub fn addr_of(&self, transport: Transport) -> Option<SocketAddr> {
+        self.addrs.iter().find(|(served, _)| *served == transport).map(|(_, addr)| *addr)
     }
 
     /// The broker, from any task.

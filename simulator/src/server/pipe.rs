@@ -3,7 +3,7 @@
 use super::front::Report;
 use crate::broker::ConnId;
 use core::time::Duration;
-use std::sync::Arc;
+use std::{io, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     sync::{Semaphore, mpsc, watch},
@@ -97,10 +97,10 @@ impl Reader {
                 _ = self.ended.changed() => break,
                 going = Self::read(&self.credit, &mut self.input, &mut buffer) => {
                     let report = match going {
-                        Some(chunk) => Report::Bytes(self.conn, chunk),
-                        None => Report::Gone(self.conn),
+                        Ok(chunk) => Report::Bytes(self.conn, chunk),
+                        Err(error) => Report::Gone(self.conn, error),
                     };
-                    let gone = matches!(report, Report::Gone(_));
+                    let gone = matches!(report, Report::Gone(..));
                     if self.reports.send(report).await.is_err() || gone {
                         return;
                     }
@@ -110,12 +110,22 @@ impl Reader {
         let _ = timeout(LINGER, async { while self.input.read(&mut buffer).await.is_ok_and(|len| len > 0) {} }).await;
     }
 
-    /// The next chunk, when the owner has given credit for it; `None` at the end. Loses nothing when it is dropped.
-    async fn read(credit: &Semaphore, input: &mut ReadHalf<AnyStream>, buffer: &mut [u8]) -> Option<Vec<u8>> {
-        let permit = credit.acquire().await.ok()?;
-        let len = input.read(buffer).await.ok().filter(|len| *len > 0)?;
+    /// The next chunk, when the owner has given credit for it. Loses nothing when it is dropped.
+    ///
+    /// # Errors
+    /// The end; with what broke the stream, if it did not end in order.
+    async fn read(
+        credit: &Semaphore,
+        input: &mut ReadHalf<AnyStream>,
+        buffer: &mut [u8],
+    ) -> Result<Vec<u8>, Option<io::Error>> {
+        let permit = credit.acquire().await.map_err(|_| None)?;
+        let len = input.read(buffer).await.map_err(Some)?;
+        if len == 0 {
+            return Err(None);
+        }
         permit.forget();
-        buffer.get(..len).map(<[u8]>::to_vec)
+        Ok(buffer.get(..len).unwrap_or_default().to_vec())
     }
 }
 
@@ -146,9 +156,9 @@ impl Writer {
             };
             let report = match written {
                 Ok(()) => Report::Wrote(self.conn),
-                Err(_) => Report::Gone(self.conn),
+                Err(error) => Report::Gone(self.conn, Some(error)),
             };
-            let gone = matches!(report, Report::Gone(_));
+            let gone = matches!(report, Report::Gone(..));
             if self.reports.send(report).await.is_err() || gone {
                 return;
             }

@@ -1,5 +1,7 @@
 //! What the transport knows of a client before it has said a word.
 
+use core::fmt;
+
 /// How a client reached the broker.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
@@ -13,6 +15,24 @@ pub enum Transport {
     WebSocket,
     /// WebSocket over TLS.
     SecureWebSocket,
+}
+
+impl Transport {
+    /// The scheme of its URLs: `tcp`, `tls`, `ws` or `wss`.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::WebSocket => "ws",
+            Self::SecureWebSocket => "wss",
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.scheme())
+    }
 }
 
 /// What a client proved in the TLS handshake.

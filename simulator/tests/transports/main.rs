@@ -1,0 +1,17 @@
+//! The cloud on every transport: TLS, WebSocket, certificates, and clients that do it wrong.
+#![cfg(feature = "server")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    reason = "tests fail by panicking"
+)]
+
+mod bad_clients;
+mod rig;
+mod secure;
+#[path = "../support/mod.rs"]
+mod support;
+mod websocket;

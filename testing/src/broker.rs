@@ -16,6 +16,10 @@ use tokio::{
 /// A mosquitto that keeps everything in files, but saves only when it is told to (SIGUSR1) or ends in order.
 pub const PERSISTENT: &str = "persistence true\nautosave_interval 0\nmax_queued_messages 0\n";
 
+/// A WebSocket listener beside the first one; settings that follow are its own. (On its own mosquitto 2.0 does not start
+/// it, and without the domain it would listen on every address.)
+pub const WEBSOCKET: &str = "listener {websocket} 127.0.0.1\nprotocol websockets\nsocket_domain ipv4\n";
+
 /// A mosquitto that listens on 127.0.0.1; killed when it is dropped.
 pub struct Broker {
     program: PathBuf,
@@ -24,6 +28,8 @@ pub struct Broker {
     child: Option<Child>,
     /// Where it listens; another one after each restart.
     pub port: u16,
+    /// Where its WebSocket listens; where its settings have no [`WEBSOCKET`], the same as `port`.
+    pub websocket: u16,
 }
 
 impl Broker {
@@ -34,7 +40,7 @@ impl Broker {
         find("mosquitto_pub")?;
         // It synchronises each save; where there is a file system in memory, that costs nothing.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let mut broker = Self { program, folder, settings: settings.to_owned(), child: None, port: 0 };
+        let mut broker = Self { program, folder, settings: settings.to_owned(), child: None, port: 0, websocket: 0 };
         broker.restart().await;
         Some(broker)
     }
@@ -43,11 +49,13 @@ impl Broker {
     pub async fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs already");
         for _ in 0..5 {
-            self.port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+            self.port = free().await;
+            self.websocket = if self.settings.contains("{websocket}") { free().await } else { self.port };
             let place = self.folder.path().display();
             let config = format!(
                 "listener {} 127.0.0.1\nallow_anonymous true\npersistence_location {place}/\nuser root\n{}",
-                self.port, self.settings
+                self.port,
+                self.settings.replace("{websocket}", &self.websocket.to_string())
             );
             let file = self.folder.path().join("mosquitto.conf");
             fs::write(&file, config).unwrap();
@@ -56,7 +64,7 @@ impl Broker {
             command.arg("-v").arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
             let mut child = command.kill_on_drop(true).spawn().unwrap();
             for _ in 0..500 {
-                if TcpStream::connect(("127.0.0.1", self.port)).await.is_ok() {
+                if listens(self.port).await && listens(self.websocket).await {
                     self.child = Some(child);
                     return;
                 }
@@ -111,6 +119,14 @@ pub fn signal(process: Option<u32>, signal: rustix::process::Signal) {
     if let Some(pid) = process.and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, signal);
     }
+}
+
+async fn free() -> u16 {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+async fn listens(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).await.is_ok()
 }
 
 fn find(name: &str) -> Option<PathBuf> {

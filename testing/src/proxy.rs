@@ -81,7 +81,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Stands before `broker`; `plan` says what happens to the connection of this number, counted from 0.
+    /// Stands before `broker`, before its WebSocket where it has one; `plan` says what happens to the connection of this number, counted from 0.
     pub async fn new(broker: &Broker, plan: impl Fn(usize) -> Plan + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -122,7 +122,7 @@ impl Drop for Proxy {
 
 impl Place {
     fn of(broker: &Broker) -> Self {
-        Self { port: broker.port, process: broker.process(), database: broker.database() }
+        Self { port: broker.websocket, process: broker.process(), database: broker.database() }
     }
 
     /// Makes the broker save, and waits for a file that it began after this call.

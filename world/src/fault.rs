@@ -160,7 +160,7 @@ enum Kind {
     CrashInWrite,
 }
 
-/// Draws `count` faults over `span`, in the order of time.
+/// Draws `count` faults over `span`, in the order of time. Bad pipes and slow stores are good again within five minutes.
 pub fn schedule(rng: &mut Rng, mix: Mix, devices: usize, count: usize, span: Duration) -> Vec<(Instant, Fault)> {
     let kinds = mix.kinds();
     let mut faults: Vec<_> = (0..count)
@@ -168,11 +168,31 @@ pub fn schedule(rng: &mut Rng, mix: Mix, devices: usize, count: usize, span: Dur
             let at = Instant(rng.up_to(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)));
             let kind = *pick(rng, &kinds)?;
             let device = below(rng, devices);
-            Some((at, draw(rng, kind, device)))
+            let fault = draw(rng, kind, device);
+            let passed = passing(fault).map(|end| (at.after(ms(rng, 300_000)), end));
+            Some([Some((at, fault)), passed].into_iter().flatten())
         })
+        .flatten()
         .collect();
     faults.sort_by_key(|(at, _)| *at);
     faults
+}
+
+/// What ends a fault that would last.
+fn passing(fault: Fault) -> Option<Fault> {
+    match fault {
+        Fault::Reshape { device, .. } => Some(Fault::Reshape { device, shape: Shape::default() }),
+        Fault::StoreSlow { device, .. } => Some(Fault::StoreSlow { device, delay: Duration::ZERO }),
+        Fault::Cut { .. }
+        | Fault::Stall { .. }
+        | Fault::Refuse { .. }
+        | Fault::Wipe { .. }
+        | Fault::Restart { .. }
+        | Fault::Takeover { .. }
+        | Fault::PowerCut { .. }
+        | Fault::CrashInWrite { .. }
+        | Fault::StoreFails { .. } => None,
+    }
 }
 
 fn draw(rng: &mut Rng, kind: Kind, device: usize) -> Fault {

@@ -8,5 +8,11 @@
     reason = "tests fail by panicking, and say with which seed"
 )]
 
+mod fleet;
+mod power;
+mod restart;
 mod seeds;
+mod soak;
 mod support;
+mod sweep;
+mod takeover;

@@ -1,7 +1,10 @@
 //! Which seeds a test lives through, and how it fails.
 
+use core::time::Duration;
+use skytether_core::{link::QoS, mqtt::session::Options, plain::Command};
 use skytether_world::{
     diary::Keep,
+    fault::Mix,
     life::{Account, Life, Plan},
 };
 
@@ -34,4 +37,49 @@ impl Drop for Seed {
             eprintln!("SKYTETHER_SEED={} replays it", self.0);
         }
     }
+}
+
+/// One device over a peaceful network.
+pub(crate) fn quiet(options: Options) -> Plan {
+    Plan {
+        seed: 1,
+        devices: 1,
+        messages: 0,
+        span: Duration::ZERO,
+        mix: Mix::NETWORK,
+        faults: 0,
+        options,
+        keep_alive: 20,
+        keep: Keep::Tail,
+    }
+}
+
+/// A whole conversation: connect, subscribe, QoS 0, 1 and 2 both ways, unsubscribe. `watch` looks on every 10 ms.
+pub(crate) fn converse(life: &mut Life, mut watch: impl FnMut(&mut Life)) {
+    let mut pass = |life: &mut Life, ms: u64| {
+        for _ in 0..ms / 10 {
+            life.run(Duration::from_millis(10));
+            watch(life);
+        }
+    };
+    pass(life, 1000);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        life.up(0, qos, 12);
+        life.down(0, qos, 14);
+        life.up(0, qos, 0);
+        pass(life, 70);
+        life.down(0, qos, 0);
+        pass(life, 200);
+    }
+    let other = || "other/+".to_owned();
+    command(life, &Command::Subscribe { filter: other(), qos: QoS::AtLeastOnce });
+    pass(life, 100);
+    command(life, &Command::Unsubscribe { filter: other() });
+    pass(life, 200);
+}
+
+/// Offline is no reason to refuse a request: it waits. Only a device without power takes none.
+fn command(life: &mut Life, command: &Command) {
+    let accepted = life.world.command(0, command);
+    assert!(accepted.is_ok() || life.world.machine(0).is_none(), "{accepted:?}");
 }

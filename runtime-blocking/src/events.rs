@@ -25,7 +25,7 @@ pub struct Events<E> {
 
 /// The time given to a wait is over. What was waited for goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
+#[allow(clippy::exhaustive_structs, reason = "there is nothing more to say of it")]
 pub struct Elapsed;
 
 impl fmt::Display for Elapsed {

@@ -25,4 +25,5 @@ pub mod negatives;
 pub mod pki;
 #[cfg(unix)]
 pub mod proxy;
+pub mod script;
 pub mod server;

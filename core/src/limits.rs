@@ -1,6 +1,8 @@
 //! Every bound of a connection, with its default: what the core may ever hold.
 
-/// The bounds of one device. Memory is at most `packet_in + transmit + reply + queued_bytes` plus a few hundred bytes.
+/// The bounds of one device. Memory for traffic is at most `packet_in + 2 × control + 2 × (queued_bytes + 2 ×
+/// reserve_bytes)`, twice because the bytes of finished messages are reused in turns, and a few dozen bytes for each
+/// message and subscription held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "a user writes `Limits { packet_in: …, ..Limits::default() }`")]
 pub struct Limits {

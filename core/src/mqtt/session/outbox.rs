@@ -10,6 +10,8 @@
 //!
 //! A packet is *released* when window, rate and lane let it go: only then it takes a packet id.
 
+mod space;
+
 use crate::{
     io::{Failure, Tag},
     link::QoS,
@@ -561,46 +563,6 @@ impl Outbox {
             self.bytes.clear();
             self.run = (0, 0);
         }
-    }
-
-    /// Makes space for one more packet: reuses what is free before it grows.
-    fn make_space(&mut self, len: usize) {
-        let full = self.bytes.len() + len > self.bytes.capacity() && self.live_bytes * 2 <= self.bytes.len();
-        let crowded = self.packets.len() == self.packets.capacity() && self.live * 2 <= self.packets.len();
-        if full || crowded {
-            self.compact();
-        }
-        self.bytes.reserve(len);
-    }
-
-    /// Moves the bytes that are needed to the front and drops the packets that are gone.
-    fn compact(&mut self) {
-        let mut end = 0;
-        let mut kept = 0;
-        let (mut next, mut limit, mut tell_from) = (0, 0, 0);
-        for at in 0..self.packets.len() {
-            let Some(packet) = self.packets.get_mut(at) else { break };
-            let gone = packet.state == State::Gone && !packet.due;
-            if !gone {
-                if packet.keeps_bytes() {
-                    self.bytes.copy_within(packet.at..packet.at + packet.len, end);
-                    packet.at = end;
-                    end += packet.len;
-                } else {
-                    packet.at = end;
-                }
-                self.packets.swap(kept, at);
-                kept += 1;
-                next += usize::from(at < self.next);
-                limit += usize::from(at < self.limit);
-                tell_from += usize::from(at < self.tell_from);
-            }
-        }
-        self.packets.truncate(kept);
-        self.bytes.truncate(end);
-        (self.next, self.limit, self.tell_from) = (next, limit, tell_from);
-        self.find_run();
-        self.run.0 += self.taken;
     }
 }
 

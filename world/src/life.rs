@@ -15,8 +15,9 @@ use core::{fmt, time::Duration};
 use skytether_core::{
     device::{self, Device, Event},
     io::{Instant, Machine},
+    limits::Limits,
     link::{Connect, Endpoint, QoS},
-    mqtt::session::{Options, Session},
+    mqtt::session::{Options, Rate, Session},
     plain::{self, Command, Config, Plain},
     rng::Rng,
 };
@@ -63,7 +64,12 @@ impl Plan {
             store: persist && coin(),
             power: persist && coin(),
         };
-        let options = Options { persist, next_packet_id: if coin() { 65_530 } else { 1 }, ..Options::default() };
+        let next_packet_id = if coin() { 65_530 } else { 1 };
+        let resubscribe_always = coin();
+        let rate = (coin() && coin()).then_some(Rate { per_second: 2, burst: 3 });
+        let inflight = if coin() { 1 + u16::from(coin()) } else { 20 };
+        let limits = Limits { inflight, ..Limits::default() };
+        let options = Options { persist, next_packet_id, resubscribe_always, rate, limits, ..Options::default() };
         Self {
             seed,
             devices: 1 + below(&mut rng, 2),

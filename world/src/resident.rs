@@ -54,10 +54,9 @@ where
     }
 }
 
-/// What a session with these limits may ever hold: messages, and once more as much of them that is free and not
-/// reused yet; control packets, where one input may go over the limit by its answers.
+/// What a session with these limits may ever hold: messages, and once more as much that is free and not reused
+/// yet; control packets, where one input may go over the limit by its answers; requests, which are asked all at once.
 pub fn memory_bound(limits: &Limits) -> usize {
     let messages = limits.queued_bytes + 2 * limits.reserve_bytes;
-    let requests = limits.subscriptions * 64;
-    2 * messages + 2 * limits.control + requests + limits.packet_out
+    2 * messages + 2 * limits.control + limits.subscriptions * 64
 }

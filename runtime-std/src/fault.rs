@@ -165,3 +165,59 @@ fn of_protocol(error: &ProtocolError) -> Cause {
         _ => "a broken rule",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(error: Error) -> Cause {
+        of_io(&io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    #[test]
+    fn an_alert_about_a_certificate_is_about_ours() {
+        let alert = |number: u8| of(Error::AlertReceived(AlertDescription::from(number)));
+        assert_eq!(alert(116), Cause::Tls(TlsFault::ClientCertificateRequired));
+        for refused in [42, 43, 44, 45, 46, 48, 49] {
+            assert_eq!(alert(refused), Cause::Tls(TlsFault::ClientCertificateRefused), "{refused}");
+        }
+        for nothing in [40, 70, 71] {
+            assert_eq!(alert(nothing), Cause::Tls(TlsFault::NothingInCommon), "{nothing}");
+        }
+        for other in [10, 20, 50, 51, 80, 90, 112, 200] {
+            assert_eq!(alert(other), Cause::Tls(TlsFault::Alert(other)));
+        }
+    }
+
+    #[test]
+    fn each_fault_of_a_certificate_has_its_own_words() {
+        let certificate = |error: CertificateError| of(error.into());
+        let other = |error| certificate(CertificateError::Other(OtherError(std::sync::Arc::new(error))));
+        let causes = [
+            certificate(CertificateError::Expired),
+            certificate(CertificateError::NotValidYet),
+            certificate(CertificateError::NotValidForName),
+            certificate(CertificateError::UnknownIssuer),
+            certificate(CertificateError::InvalidPurpose),
+            certificate(CertificateError::Revoked),
+            certificate(CertificateError::BadEncoding),
+            certificate(CertificateError::BadSignature),
+            certificate(CertificateError::UnhandledCriticalExtension),
+            other(webpki::Error::CaUsedAsEndEntity),
+            other(webpki::Error::UnsupportedCertVersion),
+            other(webpki::Error::NameConstraintViolation),
+            other(webpki::Error::PathLenConstraintViolated),
+            of(CertificateError::Other(OtherError(std::sync::Arc::new(SelfSigned))).into()),
+        ];
+        let words: std::collections::BTreeSet<_> = causes.iter().map(Cause::to_string).collect();
+        assert_eq!(words.len(), causes.len(), "{words:#?}");
+    }
+
+    #[test]
+    fn what_is_no_tls_and_what_is_cut_off_are_told_apart() {
+        assert_eq!(of(Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)), Cause::Tls(TlsFault::NotTls));
+        assert_eq!(of_io(&io::ErrorKind::UnexpectedEof.into()), Cause::Truncated);
+        assert_eq!(of_io(&io::ErrorKind::ConnectionReset.into()), Cause::Lost);
+        assert_eq!(of_io(&into_io(Cause::Upgrade(400))), Cause::Upgrade(400));
+    }
+}

@@ -70,6 +70,9 @@ impl<P: Policy> Broker<P> {
         if let Some(denial) = self.denials.pop_front() {
             return Err(denial);
         }
+        if let Some(denial) = self.misbehaviour.denial(&connect.client_id) {
+            return Err(denial);
+        }
         let limits = self.policy.limits();
         let rejected = |why| Err(Denial::Code(Refusal::IdentifierRejected, why));
         if connect.version == Version::V3_1 && connect.client_id.chars().nth(limits.client_id_v3_1).is_some() {
@@ -108,7 +111,14 @@ impl<P: Policy> Broker<P> {
     }
 
     /// Finds the session of this client again or begins one, and says which.
-    fn resume(&mut self, now: Instant, conn: ConnId, client: &Arc<str>, clean: bool, identity: &P::Identity) -> bool {
+    pub(super) fn resume(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        client: &Arc<str>,
+        clean: bool,
+        identity: &P::Identity,
+    ) -> bool {
         let limits = self.policy.limits();
         if clean || self.sessions.get(client).is_some_and(|session| session.is_expired(now, limits.session_expiry)) {
             self.forget(client);
@@ -133,9 +143,14 @@ impl<P: Policy> Broker<P> {
 
     /// Ends a connection that is not over yet. The owner still has to close the pipe.
     pub(super) fn end(&mut self, now: Instant, conn: ConnId, reason: CloseReason) {
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        self.retire(now, conn, reason);
+    }
+
+    /// Ends a connection, and gives back who was there.
+    pub(super) fn retire(&mut self, now: Instant, conn: ConnId, reason: CloseReason) -> Option<Up<P::Identity>> {
+        let connection = self.connections.get_mut(&conn)?;
         if matches!(connection.stage, Stage::Closing(_)) {
-            return;
+            return None;
         }
         if !matches!(reason, CloseReason::Denied(_)) {
             connection.outlet.clear();
@@ -143,17 +158,23 @@ impl<P: Policy> Broker<P> {
         connection.inbox = Vec::new();
         let orderly = reason == CloseReason::Disconnected;
         self.note(now, Some(conn), || Happening::Closed(reason.clone()));
-        self.ready.insert(conn);
-        let Some(connection) = self.connections.get_mut(&conn) else { return };
+        let connection = self.connections.get_mut(&conn)?;
         let stage = core::mem::replace(&mut connection.stage, Stage::Closing(reason));
         self.timers.disarm_connection(connection.armed.take(), conn);
-        let Stage::Up(up) = stage else { return };
+        if connection.ghost {
+            // Nobody is there to close a pipe.
+            self.connections.remove(&conn);
+        } else {
+            self.ready.insert(conn);
+        }
+        let Stage::Up(up) = stage else { return None };
         self.leave(now, &up.client);
         if let Some(will) = up.will.as_ref().filter(|_| !orderly) {
             self.publish_will(now, conn, &up.identity, will);
         }
         let at = self.at(now);
         self.policy.on_disconnected(at, &up.identity, orderly, &mut self.outbox);
+        Some(up)
     }
 
     /// The session loses its connection, and ends with it if it was a clean one.

@@ -1,6 +1,6 @@
 //! What the broker holds of one connection: its bytes on the way in and out, and how far it has come.
 
-use super::{Config, policy::Peer, trace::CloseReason};
+use super::{Config, misbehaviour::Second, policy::Peer, trace::CloseReason};
 use core::time::Duration;
 use skytether_core::{link::Will, time::Instant};
 use std::sync::Arc;
@@ -18,6 +18,12 @@ pub(super) struct Connection<I> {
     pub(super) stage: Stage<I>,
     /// The moment at which its timer is set.
     pub(super) armed: Option<Instant>,
+    /// Whole packets that came.
+    pub(super) packets: u32,
+    /// What a throttle counts.
+    pub(super) second: Second,
+    /// Whether there is no pipe behind it: whatever is written to it is gone.
+    pub(super) ghost: bool,
 }
 
 /// How far a connection has come.
@@ -51,6 +57,9 @@ impl<I> Connection<I> {
             outlet: Outlet::default(),
             stage: Stage::Fresh,
             armed: None,
+            packets: 0,
+            second: Second::default(),
+            ghost: false,
         }
     }
 

@@ -133,7 +133,11 @@ impl<P: Policy> Broker<P> {
         let packet = codec::Outgoing { topic: &topic_pieces, payload, delivery, dup, retain: message.retain };
         let Ok(measured) = packet.measure() else { return };
         connection.outlet.message(|out| packet.append(measured, out));
-        self.ready.insert(conn);
+        if connection.ghost {
+            connection.outlet.clear();
+        } else {
+            self.ready.insert(conn);
+        }
         let summary = || Summary::Publish {
             dup,
             qos: delivery.qos(),

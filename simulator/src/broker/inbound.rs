@@ -3,6 +3,7 @@
 use super::{
     Broker, ConnId, connecting,
     connection::Stage,
+    misbehaviour::Patience,
     policy::{Denial, Policy, Verdict},
     session::{Leg, Parcel},
     trace::{CloseReason, Happening, Summary, Way},
@@ -56,6 +57,7 @@ impl<P: Policy> Broker<P> {
                     connection.heard = now;
                     used = used.saturating_add(len);
                     self.handle(now, conn, packet);
+                    self.count_packet(now, conn);
                     self.settle(now);
                 }
                 Ok(None) => return used,
@@ -126,6 +128,11 @@ impl<P: Policy> Broker<P> {
             }
             Verdict::Close(why) => return self.end(now, conn, CloseReason::Kicked(why)),
         }
+        let patience = if qos == QoS::AtMostOnce { Patience::Now } else { self.patience(now, conn) };
+        if let Patience::Never = patience {
+            let why = "told to throttle";
+            return self.note(now, Some(conn), || Happening::Dropped { topic: topic.to_owned(), why });
+        }
         if let Delivery::ExactlyOnce(id) = publish.delivery
             && let Some(session) = self.sessions.get_mut(client)
         {
@@ -134,7 +141,10 @@ impl<P: Policy> Broker<P> {
             }
             session.unreleased.insert(id);
         }
-        self.acknowledge(now, conn, publish.delivery);
+        match patience {
+            Patience::Late(late) => self.acknowledge_late(now, conn, publish.delivery, late),
+            Patience::Now | Patience::Never => self.acknowledge(now, conn, publish.delivery),
+        }
         if verdict == Verdict::Accept {
             self.spread(now, &Parcel::new(topic, payload), qos, publish.retain);
         }
@@ -143,7 +153,7 @@ impl<P: Policy> Broker<P> {
         }
     }
 
-    fn acknowledge(&mut self, now: Instant, conn: ConnId, delivery: Delivery) {
+    pub(super) fn acknowledge(&mut self, now: Instant, conn: ConnId, delivery: Delivery) {
         match delivery {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce(id) => {

@@ -35,7 +35,9 @@ mod config;
 mod connecting;
 mod connection;
 mod delivery;
+pub mod fault;
 mod inbound;
+mod misbehaviour;
 pub mod policy;
 mod retained;
 mod session;
@@ -47,6 +49,7 @@ pub use config::Config;
 
 use connection::{Connection, Stage, Up};
 use core::fmt;
+use misbehaviour::Misbehaviour;
 use policy::{At, Denial, Direct, Outbox, Outgoing, Peer, Policy, Target};
 use retained::Retained;
 use session::Session;
@@ -92,6 +95,7 @@ pub struct Broker<P: Policy> {
     /// What the policy has said and is not done yet; empty between calls.
     outbox: Outbox,
     denials: VecDeque<Denial>,
+    misbehaviour: Misbehaviour,
 }
 
 impl<P: Policy> Broker<P> {
@@ -110,6 +114,7 @@ impl<P: Policy> Broker<P> {
             ready: BTreeSet::new(),
             outbox: Outbox::new(),
             denials: VecDeque::new(),
+            misbehaviour: Misbehaviour::default(),
         }
     }
 
@@ -183,6 +188,7 @@ impl<P: Policy> Broker<P> {
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         self.expire(now);
+        self.misbehave_in_time(now);
         let at = self.at(now);
         self.policy.on_time(at, &mut self.outbox);
         self.settle(now);
@@ -190,7 +196,8 @@ impl<P: Policy> Broker<P> {
 
     /// When to call [`Broker::tick`]; it may come to nothing then.
     pub fn deadline(&self) -> Option<Deadline> {
-        Deadline::earlier(self.timers.first(), self.policy.deadline())
+        let own = Deadline::earlier(self.timers.first(), self.misbehaviour.deadline());
+        Deadline::earlier(own, self.policy.deadline())
     }
 
     /// The oldest thing that happened and was not taken yet.
@@ -293,8 +300,12 @@ impl<P: Policy> Broker<P> {
             return;
         }
         connection.outlet.control(packet);
+        if connection.ghost {
+            connection.outlet.clear();
+        } else {
+            self.ready.insert(conn);
+        }
         let flooded = connection.outlet.is_flooded(&self.config);
-        self.ready.insert(conn);
         self.note(now, Some(conn), || Happening::Packet(Way::Out, summary()));
         if flooded {
             self.end(now, conn, CloseReason::SlowReader);

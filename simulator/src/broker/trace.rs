@@ -2,6 +2,7 @@
 
 use super::{
     ConnId,
+    fault::Fault,
     policy::{Denial, Transport},
 };
 use core::fmt;
@@ -142,6 +143,8 @@ pub enum Summary {
     PingResp,
     /// DISCONNECT.
     Disconnect,
+    /// Two bytes that are no packet, sent on purpose.
+    NoPacket,
 }
 
 impl fmt::Display for Summary {
@@ -182,6 +185,7 @@ impl fmt::Display for Summary {
             Self::PingReq => f.write_str("PINGREQ"),
             Self::PingResp => f.write_str("PINGRESP"),
             Self::Disconnect => f.write_str("DISCONNECT"),
+            Self::NoPacket => f.write_str("two bytes that are no packet, as told"),
         }
     }
 }
@@ -221,6 +225,8 @@ pub enum Happening {
     Packet(Way, Summary),
     /// It ended.
     Closed(CloseReason),
+    /// The broker was told to misbehave, or to behave again.
+    Told(Fault),
     /// The pipe broke, for a reason worth telling; its end follows.
     Broken(String),
     /// A connection came no further than the handshake of its transport.
@@ -271,6 +277,7 @@ impl fmt::Display for Trace {
             Happening::Packet(Way::In, packet) => write!(f, "<- {packet}"),
             Happening::Packet(Way::Out, packet) => write!(f, "-> {packet}"),
             Happening::Closed(reason) => write!(f, "closed: {reason}"),
+            Happening::Told(fault) => write!(f, "told to misbehave: {fault}"),
             Happening::Broken(why) => write!(f, "the pipe broke: {why}"),
             Happening::TurnedAway { address, transport, why } => {
                 let address = address.as_deref().unwrap_or("someone");
@@ -348,6 +355,7 @@ fn weigh(entry: &Trace) -> usize {
         }
         Happening::Packet(_, Summary::SubAck { granted, .. }) => granted.len(),
         Happening::Broken(why) | Happening::TurnedAway { why, .. } => why.len(),
+        Happening::Told(fault) => fault.to_string().len(),
         Happening::Opened(_) | Happening::Packet(..) | Happening::Closed(_) | Happening::Missed(_) => 0,
     };
     let client = entry.client.as_ref().map_or(0, String::len);

@@ -8,16 +8,21 @@ use super::{
 };
 use crate::broker::{
     Broker, ConnId,
+    fault::{Fault, Whom},
     policy::{Peer, Policy},
     trace::{Happening, Trace},
 };
 use core::{future::pending, time::Duration};
 use skytether_core::time::{Instant, UnixMillis};
-use std::{collections::BTreeMap, io, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::SystemTime,
+};
 use tokio::{
     sync::{broadcast, mpsc, oneshot},
     task::JoinSet,
-    time::{Instant as Clock, sleep, sleep_until, timeout},
+    time::{Instant as Clock, sleep_until, timeout},
 };
 
 /// Most bytes given to a writer at once.
@@ -44,6 +49,7 @@ pub(super) type Act<P> = Box<dyn FnOnce(&mut Broker<P>, Instant) + Send>;
 pub(super) enum Command<P: Policy> {
     Act(Act<P>),
     Attach(AnyStream, Peer),
+    Misbehave(Fault, oneshot::Sender<bool>),
     Freeze { client_id: String, stop: bool, answer: oneshot::Sender<bool> },
     Stop,
 }
@@ -62,6 +68,12 @@ pub(super) struct Front<P: Policy> {
     report: mpsc::Sender<Report>,
     traces: broadcast::Sender<Trace>,
     tasks: JoinSet<()>,
+    /// By how much everything is sent late, by order.
+    delay: Duration,
+    /// When whose late bytes may leave.
+    wakes: BTreeSet<(Clock, ConnId)>,
+    /// Whether new connections are dead lines, by order.
+    mute: bool,
 }
 
 impl<P> Front<P>
@@ -91,6 +103,9 @@ where
             report,
             traces,
             tasks: JoinSet::new(),
+            delay: Duration::ZERO,
+            wakes: BTreeSet::new(),
+            mute: false,
         };
         (front, handle)
     }
@@ -107,6 +122,8 @@ where
     /// Waits for one thing to happen and hands it to the broker. False: to stop.
     async fn turn(&mut self) -> bool {
         let deadline = self.broker.deadline().map(|deadline| self.started + Duration::from_millis(deadline.at.0));
+        let wake = self.wakes.first().map(|(at, _)| *at);
+        let deadline = [deadline, wake].into_iter().flatten().min();
         let time = async {
             match deadline {
                 Some(at) => sleep_until(at).await,
@@ -127,6 +144,7 @@ where
         if self.broker.deadline().is_some_and(|deadline| deadline.at <= now) {
             self.broker.tick(now);
         }
+        self.wake();
         true
     }
 
@@ -143,10 +161,11 @@ where
         let conn = ConnId(self.next);
         self.next = self.next.wrapping_add(1);
         let tasks = &mut self.tasks;
-        let pipe = Pipe::new(conn, stream, &self.report, |reader, writer| {
+        let mut pipe = Pipe::new(conn, stream, &self.report, |reader, writer| {
             tasks.spawn(reader.run());
             tasks.spawn(writer.run());
         });
+        pipe.mute = self.mute;
         self.pipes.insert(conn, pipe);
         self.broker.connect(self.now(), conn, peer);
     }
@@ -155,6 +174,11 @@ where
         let now = self.now();
         match report {
             Report::Bytes(conn, bytes) => match self.pipes.get_mut(&conn) {
+                Some(pipe) if pipe.mute => {
+                    pipe.deaf = true;
+                    pipe.took();
+                    pipe.pay();
+                }
                 Some(pipe) if pipe.frozen => pipe.held.push(bytes),
                 Some(_) => self.take(conn, &bytes),
                 None => {}
@@ -162,6 +186,7 @@ where
             Report::Wrote(conn) => {
                 let Some(pipe) = self.pipes.get_mut(&conn) else { return };
                 let len = core::mem::take(&mut pipe.writing);
+                pipe.lag.leave(len);
                 self.broker.sent(now, conn, len);
                 if self.broker.wants_bytes(conn) {
                     pipe.pay();
@@ -215,7 +240,72 @@ where
                 // Whoever asked may have lost interest.
                 let _ = answer.send(self.freeze(&client_id, stop));
             }
+            Command::Misbehave(fault, answer) => {
+                // Whoever asked may have lost interest.
+                let _ = answer.send(self.misbehave(&fault));
+            }
             Command::Stop => {}
+        }
+    }
+
+    /// Carries out what concerns pipes; the broker does the rest.
+    fn misbehave(&mut self, fault: &Fault) -> bool {
+        let done = self.broker.misbehave(self.now(), fault);
+        match fault {
+            Fault::Delay(delay) => self.delay = *delay,
+            Fault::Silence(whom) => self.silence(whom, true),
+            Fault::Speak(whom) => self.silence(whom, false),
+            Fault::Behave => {
+                self.delay = Duration::ZERO;
+                self.silence(&Whom::Everyone, false);
+            }
+            Fault::Refuse(..)
+            | Fault::Admit
+            | Fault::Drop(_)
+            | Fault::DropEvery(_)
+            | Fault::DropAfter(_)
+            | Fault::Throttle(_)
+            | Fault::TakeOver(_)
+            | Fault::Revoke(_)
+            | Fault::Restore(_)
+            | Fault::Corrupt(_) => {}
+        }
+        done
+    }
+
+    /// Lets lines die, or live again; where something was missed meanwhile, they end.
+    fn silence(&mut self, whom: &Whom, mute: bool) {
+        let meant: Vec<ConnId> = match whom {
+            Whom::Client(client) => self.broker.connection_of(client).into_iter().collect(),
+            Whom::Everyone => {
+                self.mute = mute;
+                self.pipes.keys().copied().collect()
+            }
+        };
+        for conn in meant {
+            let Some(pipe) = self.pipes.get_mut(&conn) else { continue };
+            pipe.mute = mute;
+            if mute {
+                continue;
+            }
+            if pipe.deaf {
+                self.tell_at(Some(conn), Happening::Broken("something was missed in the silence".to_owned()));
+                self.drop_pipe(conn);
+            } else {
+                self.write(conn);
+            }
+        }
+    }
+
+    /// Writes what was late and is due.
+    fn wake(&mut self) {
+        let now = Clock::now();
+        while let Some((at, conn)) = self.wakes.pop_first() {
+            if at > now {
+                self.wakes.insert((at, conn));
+                return;
+            }
+            self.write(conn);
         }
     }
 
@@ -228,24 +318,34 @@ where
 
     fn write(&mut self, conn: ConnId) {
         let Some(pipe) = self.pipes.get_mut(&conn) else { return };
+        if pipe.mute {
+            return;
+        }
         let ending = self.broker.wants_close(conn).is_some();
+        let waiting = self.broker.transmit(conn);
+        let now = Clock::now();
+        if let Some(at) = pipe.lag.notice(waiting.len(), now, self.delay) {
+            self.wakes.insert((at, conn));
+        }
         if pipe.writing == 0 {
-            let waiting = self.broker.transmit(conn);
-            let chunk = waiting.get(..CHUNK).unwrap_or(waiting);
-            if chunk.is_empty() {
+            if waiting.is_empty() {
                 if ending {
                     self.drop_pipe(conn);
                 }
                 return;
             }
-            pipe.writing = chunk.len();
-            // The writer has gone: its report is on the way.
-            let _ = pipe.out.try_send(chunk.to_vec());
+            let chunk = waiting.get(..pipe.lag.allowed(waiting.len(), now).min(CHUNK)).unwrap_or(waiting);
+            if !chunk.is_empty() {
+                pipe.writing = chunk.len();
+                // An error: the writer has gone, and its report is on the way.
+                let _ = pipe.out.try_send(chunk.to_vec());
+            }
         }
         if ending && !core::mem::replace(&mut pipe.closing, true) {
             let report = self.report.clone();
+            let until = pipe.lag.last().unwrap_or(now) + GRACE;
             self.tasks.spawn(async move {
-                sleep(GRACE).await;
+                sleep_until(until).await;
                 // An error says that the server has stopped.
                 let _ = report.send(Report::Overdue(conn)).await;
             });

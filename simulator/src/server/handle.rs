@@ -3,6 +3,7 @@
 use super::{front::Command, pipe::Stream};
 use crate::broker::{
     Broker,
+    fault::Fault,
     policy::{Denial, Outgoing, Peer, Policy, Target},
     trace::{Happening, Trace},
 };
@@ -119,6 +120,17 @@ impl<P: Policy> Handle<P> {
         let (answer, result) = oneshot::channel();
         let command = Command::Freeze { client_id: client_id.to_owned(), stop, answer };
         self.commands.send(command).await.map_err(|_| Stopped)?;
+        result.await.map_err(|_| Stopped)
+    }
+
+    /// Tells the server to misbehave, or to behave again; the trace says so. False: the client that is named is not
+    /// connected, and nothing has happened to it.
+    ///
+    /// # Errors
+    /// [`Stopped`].
+    pub async fn misbehave(&self, fault: Fault) -> Result<bool, Stopped> {
+        let (answer, result) = oneshot::channel();
+        self.commands.send(Command::Misbehave(fault, answer)).await.map_err(|_| Stopped)?;
         result.await.map_err(|_| Stopped)
     }
 

@@ -12,6 +12,7 @@
 
 mod front;
 mod handle;
+mod lag;
 mod listener;
 mod pipe;
 pub mod tls;

@@ -1,6 +1,6 @@
 //! What reads one connection and what writes it: two tasks that know nothing of MQTT.
 
-use super::front::Report;
+use super::{front::Report, lag::Lag};
 use crate::broker::ConnId;
 use core::time::Duration;
 use std::{io, sync::Arc};
@@ -47,6 +47,12 @@ pub(super) struct Pipe {
     pub(super) held: Vec<Vec<u8>>,
     /// Whether the end is under way and bounded in time.
     pub(super) closing: bool,
+    /// What is sent late, by order.
+    pub(super) lag: Lag,
+    /// Whether the line is dead, by order: nothing is written, what comes is thrown away.
+    pub(super) mute: bool,
+    /// Whether something was thrown away.
+    pub(super) deaf: bool,
 }
 
 impl Pipe {
@@ -63,7 +69,19 @@ impl Pipe {
             Reader { conn, input, reports: reports.clone(), credit: Arc::clone(&credit), ended: ended.clone() };
         let writer = Writer { conn, output, reports: reports.clone(), chunks, ended };
         spawn(reader, writer);
-        Self { out, writing: 0, credit, owed: 0, _reading: reading, frozen: false, held: Vec::new(), closing: false }
+        Self {
+            out,
+            writing: 0,
+            credit,
+            owed: 0,
+            _reading: reading,
+            frozen: false,
+            held: Vec::new(),
+            closing: false,
+            lag: Lag::default(),
+            mute: false,
+            deaf: false,
+        }
     }
 
     /// A chunk of this connection was taken.

@@ -87,10 +87,10 @@ pub struct Throttle {
 }
 
 /// Longest delay of everything.
-const DELAY: Duration = Duration::from_secs(60);
+const DELAY: Duration = Duration::from_mins(1);
 
 /// Longest pause, wherever one is named.
-const PAUSE: Duration = Duration::from_secs(60 * 60);
+const PAUSE: Duration = Duration::from_hours(1);
 
 /// Shortest distance of drops.
 const DISTANCE: Duration = Duration::from_millis(10);
@@ -133,46 +133,45 @@ impl FromStr for Fault {
             Some((word, argument)) => (word, Some(argument)),
             None => (text, None),
         };
-        let asked = |fault, fix| FaultError::Argument { fault, fix };
         let whom = || match argument {
             None => Some(Whom::Everyone),
             Some("") => None,
             Some(client) => Some(Whom::Client(client.to_owned())),
         };
         let client = || argument.filter(|client| !client.is_empty()).map(str::to_owned);
-        match word {
-            "refuse" => refuse(argument).ok_or(asked("refuse", "refuse=5, refuse=5x3 (codes 1 to 5) or refuse=off")),
-            "delay" => match argument {
-                Some("off") => Some(Self::Delay(Duration::ZERO)),
-                other => other.and_then(|text| pause(text, DELAY)).map(Self::Delay),
+        let off = argument == Some("off");
+        let (fault, fix, order) = match word {
+            "refuse" => ("refuse", "refuse=5, refuse=5x3 (codes 1 to 5) or refuse=off", refuse(argument)),
+            "delay" => {
+                let delay = if off { Some(Duration::ZERO) } else { argument.and_then(|text| pause(text, DELAY)) };
+                ("delay", "delay=200ms or delay=1s (60s at most), or delay=off", delay.map(Self::Delay))
             }
-            .ok_or(asked("delay", "delay=200ms or delay=1s (60s at most), or delay=off")),
-            "drop" => whom().map(Self::Drop).ok_or(asked("drop", "drop or drop=CLIENT-ID")),
-            "drop-every" => match argument {
-                Some("off") => Some(Self::DropEvery(None)),
-                other => other
-                    .and_then(|text| pause(text, PAUSE))
-                    .filter(|distance| *distance >= DISTANCE)
-                    .map(|distance| Self::DropEvery(Some(distance))),
+            "drop" => ("drop", "drop or drop=CLIENT-ID", whom().map(Self::Drop)),
+            "drop-every" => {
+                let distance = argument.and_then(|text| pause(text, PAUSE)).filter(|distance| *distance >= DISTANCE);
+                let order = (off || distance.is_some()).then_some(Self::DropEvery(distance));
+                ("drop-every", "drop-every=5s (10ms to 3600s) or drop-every=off", order)
             }
-            .ok_or(asked("drop-every", "drop-every=5s (10ms to 3600s) or drop-every=off")),
-            "drop-after" => match argument {
-                Some("off") => Some(Self::DropAfter(None)),
-                other => other.and_then(|text| text.parse().ok()).map(|count| Self::DropAfter(Some(count))),
+            "drop-after" => {
+                let count = argument.and_then(|text| text.parse().ok());
+                let order = (off || count.is_some()).then_some(Self::DropAfter(count));
+                ("drop-after", "drop-after=10 or drop-after=off", order)
             }
-            .ok_or(asked("drop-after", "drop-after=10 or drop-after=off")),
-            "throttle" => throttle(argument)
-                .map(Self::Throttle)
-                .ok_or(asked("throttle", "throttle=5, throttle=5,late=2s or throttle=off")),
-            "take-over" => whom().map(Self::TakeOver).ok_or(asked("take-over", "take-over or take-over=CLIENT-ID")),
-            "silence" => whom().map(Self::Silence).ok_or(asked("silence", "silence or silence=CLIENT-ID")),
-            "speak" => whom().map(Self::Speak).ok_or(asked("speak", "speak or speak=CLIENT-ID")),
-            "revoke" => client().map(Self::Revoke).ok_or(asked("revoke", "revoke=CLIENT-ID")),
-            "restore" => client().map(Self::Restore).ok_or(asked("restore", "restore=CLIENT-ID")),
-            "corrupt" => whom().map(Self::Corrupt).ok_or(asked("corrupt", "corrupt or corrupt=CLIENT-ID")),
-            "behave" => argument.is_none().then_some(Self::Behave).ok_or(asked("behave", "behave")),
-            _ => Err(FaultError::Unknown(word.to_owned())),
-        }
+            "throttle" => {
+                let throttle = argument.and_then(throttle);
+                let order = (off || throttle.is_some()).then_some(Self::Throttle(throttle));
+                ("throttle", "throttle=5, throttle=5,late=2s or throttle=off", order)
+            }
+            "take-over" => ("take-over", "take-over or take-over=CLIENT-ID", whom().map(Self::TakeOver)),
+            "silence" => ("silence", "silence or silence=CLIENT-ID", whom().map(Self::Silence)),
+            "speak" => ("speak", "speak or speak=CLIENT-ID", whom().map(Self::Speak)),
+            "revoke" => ("revoke", "revoke=CLIENT-ID", client().map(Self::Revoke)),
+            "restore" => ("restore", "restore=CLIENT-ID", client().map(Self::Restore)),
+            "corrupt" => ("corrupt", "corrupt or corrupt=CLIENT-ID", whom().map(Self::Corrupt)),
+            "behave" => ("behave", "behave", argument.is_none().then_some(Self::Behave)),
+            _ => return Err(FaultError::Unknown(word.to_owned())),
+        };
+        order.ok_or(FaultError::Argument { fault, fix })
     }
 }
 
@@ -188,16 +187,12 @@ fn refuse(argument: Option<&str>) -> Option<Fault> {
     Some(Fault::Refuse(Refusal::from_code(code.parse().ok()?)?, times))
 }
 
-fn throttle(argument: Option<&str>) -> Option<Option<Throttle>> {
-    let text = argument?;
-    if text == "off" {
-        return Some(None);
-    }
+fn throttle(text: &str) -> Option<Throttle> {
     let (rate, late) = match text.split_once(",late=") {
         Some((rate, late)) => (rate, Some(pause(late, PAUSE)?)),
         None => (text, None),
     };
-    Some(Some(Throttle { per_second: rate.parse().ok()?, late }))
+    Some(Throttle { per_second: rate.parse().ok()?, late })
 }
 
 /// `200ms` or `5s`, at most `longest`.

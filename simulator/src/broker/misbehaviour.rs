@@ -119,7 +119,9 @@ impl<P: Policy> Broker<P> {
                 let ghosts = self.misbehaviour.ghosts;
                 self.misbehaviour = Misbehaviour { ghosts, ..Misbehaviour::default() };
                 let ghosts: Vec<_> = self.connections.iter().filter(|(_, c)| c.ghost).map(|(conn, _)| *conn).collect();
-                ghosts.into_iter().for_each(|conn| self.end(now, conn, CloseReason::Disconnected));
+                for conn in ghosts {
+                    self.end(now, conn, CloseReason::Disconnected);
+                }
                 self.settle(now);
             }
             Fault::Silence(whom) | Fault::Speak(whom) => return self.is_here(whom),

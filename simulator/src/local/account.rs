@@ -127,13 +127,12 @@ impl Account {
                 if device.secret.is_none() && self.secrets.contains(&client_id) {
                     device.secret = Some(secret()?);
                 }
-                let proof = match &device.secret {
-                    Some(secret) => Proof::Key(secret.clone()),
-                    None => {
-                        let issued = device_ca.device(&client_id)?;
-                        device.certificate = Some(issued.certificate().to_owned());
-                        Proof::Certificate(issued)
-                    }
+                let proof = if let Some(secret) = &device.secret {
+                    Proof::Key(secret.clone())
+                } else {
+                    let issued = device_ca.device(&client_id)?;
+                    device.certificate = Some(issued.certificate().to_owned());
+                    Proof::Certificate(issued)
                 };
                 let label = self.labels.get(&client_id).map_or_else(|| file_name(&device.name), |l| (*l).to_owned());
                 let label = free(label, &product.id, &taken);

@@ -196,7 +196,7 @@ fn host(addr: SocketAddr) -> String {
     match addr {
         SocketAddr::V4(addr) if addr.ip().is_unspecified() => "127.0.0.1".to_owned(),
         SocketAddr::V6(addr) if addr.ip().is_unspecified() => "::1".to_owned(),
-        addr => addr.ip().to_string(),
+        SocketAddr::V4(_) | SocketAddr::V6(_) => addr.ip().to_string(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     Config,
     handle::Handle,
     listener::{Arrival, Bound},
-    pipe::{AnyStream, Pipe},
+    pipe::{AnyStream, Line, Pipe},
 };
 use crate::broker::{
     Broker, ConnId,
@@ -165,7 +165,9 @@ where
             tasks.spawn(reader.run());
             tasks.spawn(writer.run());
         });
-        pipe.mute = self.mute;
+        if self.mute {
+            pipe.line = Line::Dead;
+        }
         self.pipes.insert(conn, pipe);
         self.broker.connect(self.now(), conn, peer);
     }
@@ -174,8 +176,8 @@ where
         let now = self.now();
         match report {
             Report::Bytes(conn, bytes) => match self.pipes.get_mut(&conn) {
-                Some(pipe) if pipe.mute => {
-                    pipe.deaf = true;
+                Some(pipe) if pipe.line != Line::Live => {
+                    pipe.line = Line::Missed;
                     pipe.took();
                     pipe.pay();
                 }
@@ -284,11 +286,13 @@ where
         };
         for conn in meant {
             let Some(pipe) = self.pipes.get_mut(&conn) else { continue };
-            pipe.mute = mute;
             if mute {
+                if pipe.line == Line::Live {
+                    pipe.line = Line::Dead;
+                }
                 continue;
             }
-            if pipe.deaf {
+            if core::mem::replace(&mut pipe.line, Line::Live) == Line::Missed {
                 self.tell_at(Some(conn), Happening::Broken("something was missed in the silence".to_owned()));
                 self.drop_pipe(conn);
             } else {
@@ -318,7 +322,7 @@ where
 
     fn write(&mut self, conn: ConnId) {
         let Some(pipe) = self.pipes.get_mut(&conn) else { return };
-        if pipe.mute {
+        if pipe.line != Line::Live {
             return;
         }
         let ending = self.broker.wants_close(conn).is_some();

@@ -112,14 +112,12 @@ impl Bound {
         let mut under_way: VecDeque<(AbortHandle, String)> = VecDeque::new();
         let acceptor = self.acceptor.map(Arc::new);
         while !arrivals.is_closed() {
-            let (stream, address) = match self.socket.accept().await {
-                Ok((stream, address)) => (stream, address.to_string()),
+            let Ok((stream, address)) = self.socket.accept().await else {
                 // Out of file handles, mostly: the connections that are there go on, and may free some.
-                Err(_) => {
-                    sleep(REST).await;
-                    continue;
-                }
+                sleep(REST).await;
+                continue;
             };
+            let address = address.to_string();
             // Without it packets are later, not wrong.
             let _ = stream.set_nodelay(true);
             let guest = Guest { transport: self.transport, address, acceptor: acceptor.clone() };

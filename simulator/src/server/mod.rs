@@ -84,7 +84,7 @@ where
 
     /// Where it listens; of several, the first in the order TCP, TLS, WebSocket, WebSocket on TLS.
     pub fn addr(&self) -> SocketAddr {
-        self.addrs.first().map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |(_, addr)| *addr)
+        self.addrs.first().map_or_else(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |(_, addr)| *addr)
     }
 
     /// Where it listens for this transport.

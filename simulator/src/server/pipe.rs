@@ -49,10 +49,18 @@ pub(super) struct Pipe {
     pub(super) closing: bool,
     /// What is sent late, by order.
     pub(super) lag: Lag,
-    /// Whether the line is dead, by order: nothing is written, what comes is thrown away.
-    pub(super) mute: bool,
-    /// Whether something was thrown away.
-    pub(super) deaf: bool,
+    /// Whether the line is dead, by order.
+    pub(super) line: Line,
+}
+
+/// Whether a line is alive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Line {
+    Live,
+    /// Nothing is written; what comes is thrown away, but nothing has come.
+    Dead,
+    /// The same, and something has come.
+    Missed,
 }
 
 impl Pipe {
@@ -79,8 +87,7 @@ impl Pipe {
             held: Vec::new(),
             closing: false,
             lag: Lag::default(),
-            mute: false,
-            deaf: false,
+            line: Line::Live,
         }
     }
 

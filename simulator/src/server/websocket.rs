@@ -158,16 +158,15 @@ fn bytes_of(socket: WebSocketStream<AnyStream>) -> AnyStream {
     let (sink, source) = socket.split();
     let source = source.filter_map(async |message| match message {
         Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
-        // Tungstenite answers a Ping, and a Close, by itself.
-        Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => None,
         Ok(Message::Text(_)) => Some(Err(invalid("a text frame: MQTT travels in binary frames"))),
-        Err(Error::ConnectionClosed | Error::AlreadyClosed) => None,
+        // Tungstenite answers a Ping, and a Close, by itself.
+        Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_))
+        | Err(Error::ConnectionClosed | Error::AlreadyClosed) => None,
         Err(Error::Io(error)) => Some(Err(error)),
         Err(error) => Some(Err(invalid(error))),
     });
-    let sink = sink.sink_map_err(|error| match error {
-        Error::Io(error) => error,
-        error => io::Error::new(io::ErrorKind::BrokenPipe, error),
+    let sink = sink.sink_map_err(|error| {
+        if let Error::Io(error) = error { error } else { io::Error::new(io::ErrorKind::BrokenPipe, error) }
     });
     let sink = sink.with(async |bytes: Bytes| Ok::<_, io::Error>(Message::Binary(bytes)));
     let reader = StreamReader::new(Box::pin(source));

@@ -1,6 +1,6 @@
 //! Clients that never finish a handshake, or do not know what they speak to: they are turned away, and others go on.
 
-use crate::rig::{Client, Stage, WebClient, soon};
+use crate::rig::{Client, Secure, Stage, WebClient, soon};
 use core::time::Duration;
 use skytether_core::mqtt::codec;
 use skytether_simulator::{
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// A client in good order, that shows that the cloud goes on.
-struct Good(Client<tokio_rustls::client::TlsStream<TcpStream>>);
+struct Good(Client<Secure>);
 
 impl Good {
     async fn new(stage: &Stage) -> Self {
@@ -130,7 +130,7 @@ async fn a_handshake_that_takes_too_long_is_ended_while_others_go_on() {
 
 #[tokio::test]
 async fn of_too_many_handshakes_the_oldest_gives_way_to_who_finishes() {
-    let handshakes = Handshakes { at_once: 3, within: Duration::from_secs(60) };
+    let handshakes = Handshakes { at_once: 3, within: Duration::from_mins(1) };
     let mut stage = Stage::with(|options| options.handshakes = handshakes).await;
     let mut idle = Vec::new();
     for _ in 0..10 {

@@ -8,8 +8,12 @@
     clippy::unreachable,
     reason = "tests fail by panicking"
 )]
+#![allow(clippy::std_instead_of_alloc, reason = "tests stand on std")]
 
 mod bad_clients;
+mod faults;
+mod local;
+mod mosquitto;
 mod rig;
 mod secure;
 #[path = "../support/mod.rs"]

@@ -41,6 +41,9 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     timeout(Duration::from_secs(20), what).await.expect("in time")
 }
 
+/// TLS on TCP, by its client.
+pub(crate) type Secure = Box<TlsStream<TcpStream>>;
+
 /// A cloud in a folder of its own.
 pub(crate) struct Stage {
     pub(crate) cloud: LocalCloud,
@@ -85,11 +88,7 @@ impl Stage {
     }
 
     /// TLS to a port, trusting the cloud's CA, with the certificate of the device of this label.
-    pub(crate) async fn tls(
-        &self,
-        transport: Transport,
-        device: Option<&str>,
-    ) -> std::io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn tls(&self, transport: Transport, device: Option<&str>) -> std::io::Result<Secure> {
         let files = self.cloud.files();
         let device = device.map(|label| files.devices.iter().find(|device| device.label == label).unwrap());
         let keys = device.map(|device| {
@@ -97,7 +96,8 @@ impl Stage {
         });
         let config = client_config(&files.ca, keys.as_ref().map(|(cert, key)| (cert.as_path(), key.as_path())));
         let name = ServerName::try_from("localhost").unwrap();
-        soon(TlsConnector::from(Arc::new(config)).connect(name, self.tcp(transport).await)).await
+        let stream = self.tcp(transport).await;
+        soon(TlsConnector::from(Arc::new(config)).connect(name, stream)).await.map(Box::new)
     }
 
     /// The identity in a device's file.

@@ -14,6 +14,7 @@ mod rules;
 mod run;
 mod source;
 mod stages;
+mod vendor_sdk;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
@@ -31,10 +32,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check everything: house rules, format, lints, docs, `no_std` builds, conformance, all tests.
+    /// Check everything: house rules, format, lints, docs, `no_std` builds, conformance, all tests, the vendor's SDK.
     ///
-    /// What is missing on a Debian machine (mosquitto, a compiler for microcontrollers) is installed where that is
-    /// possible; where it is not, the stage says what it skipped. With CI=true a missing tool is an error.
+    /// What is missing on a Debian machine (mosquitto, Python, a compiler for microcontrollers) is installed where that
+    /// is possible; where it is not, the stage says what it skipped. With CI=true a missing tool is an error.
     Test {
         /// Run only this stage; may be given several times.
         #[arg(long, value_enum)]

@@ -5,6 +5,7 @@ use crate::{
     report::Outcome,
     rules,
     run::{Project, answer, find, must, must_line_by_line},
+    vendor_sdk,
 };
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -31,15 +32,26 @@ pub(crate) enum Stage {
     Conformance,
     /// All tests and documentation examples of all crates.
     Tests,
+    /// The vendor's own Python SDK, unmodified, works against the simulator.
+    VendorSdk,
 }
 
 impl Stage {
-    /// What `cargo xtask test` runs: cheap stages first, the tests last.
-    pub(crate) const TEST: [Self; 8] =
-        [Self::Tools, Self::Rules, Self::Format, Self::Clippy, Self::Docs, Self::Nostd, Self::Conformance, Self::Tests];
+    /// What `cargo xtask test` runs: cheap stages first, the tests and what stands on their build last.
+    pub(crate) const TEST: [Self; 9] = [
+        Self::Tools,
+        Self::Rules,
+        Self::Format,
+        Self::Clippy,
+        Self::Docs,
+        Self::Nostd,
+        Self::Conformance,
+        Self::Tests,
+        Self::VendorSdk,
+    ];
 
     /// What `cargo xtask ci` runs.
-    pub(crate) const CI: [Self; 9] = [
+    pub(crate) const CI: [Self; 10] = [
         Self::Tools,
         Self::Rules,
         Self::Format,
@@ -49,6 +61,7 @@ impl Stage {
         Self::Deny,
         Self::Conformance,
         Self::Tests,
+        Self::VendorSdk,
     ];
 }
 
@@ -64,6 +77,7 @@ impl fmt::Display for Stage {
             Self::Deny => "deny",
             Self::Conformance => "conformance",
             Self::Tests => "tests",
+            Self::VendorSdk => "vendor-sdk",
         })
     }
 }
@@ -80,6 +94,7 @@ pub(crate) fn run(project: &Project, stage: Stage) -> Result<Outcome> {
         Stage::Deny => deny(project),
         Stage::Conformance => conformance(project),
         Stage::Tests => tests(project),
+        Stage::VendorSdk => vendor_sdk::check(project),
     }
 }
 
@@ -190,7 +205,7 @@ fn tests(project: &Project) -> Result<Outcome> {
 
 /// The sum over the closing lines of all test programs.
 #[derive(Default, PartialEq, Eq, Debug)]
-struct TestCount {
+pub(crate) struct TestCount {
     programs: u32,
     passed: u32,
     failed: u32,
@@ -199,7 +214,7 @@ struct TestCount {
 
 impl TestCount {
     /// Adds `test result: ok. 3 passed; 0 failed; 1 ignored; …`; other lines say nothing.
-    fn read(&mut self, line: &str) {
+    pub(crate) fn read(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else { return };
         self.programs += 1;
         for part in result.split(['.', ';']) {
@@ -212,6 +227,11 @@ impl TestCount {
                 _ => {}
             }
         }
+    }
+
+    /// Whether there was anything that could fail.
+    pub(crate) fn any_passed(&self) -> bool {
+        self.passed > 0
     }
 }
 

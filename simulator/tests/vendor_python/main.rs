@@ -144,21 +144,21 @@ async fn values_go_up_and_come_back_and_those_of_the_cloud_arrive() {
     let topic = "0000000177/door1/data";
     device.order(&json!(["subscribe", topic, 1])).await;
     assert_eq!(device.until("granted").await, json!({ "id": 1, "qos": 1 }));
-    let long = "é".repeat(4000);
-    let values = [json!({ "a": [1, 2.5, null] }), json!("text"), json!([]), json!(long)];
+    let too_long = json!("é".repeat(4000));
+    let values = [json!({ "a": [1, 2.5, null] }), json!("text"), json!([]), too_long.clone()];
     for (qos, value) in [1, 0, 1, 0].into_iter().zip(&values) {
         // The SDK writes each é as six bytes: the last of these values is over the platform's 16 KiB.
         device.order(&json!(["publish", topic, value, qos])).await;
-        if *value == json!(long) {
+        if *value == too_long {
             device.until("published").await;
         } else {
             let [_, message] = device.until_all(["published", "message"]).await;
             assert_eq!(message, json!({ "topic": topic, "qos": qos, "payload": value }));
         }
     }
-    let long = json!("x".repeat(16 * 1024 - 2));
-    cloud.server.handle().publish(topic, long.to_string().as_bytes(), QoS::AtLeastOnce).await.unwrap().unwrap();
-    assert_eq!(device.until("message").await, json!({ "topic": topic, "qos": 1, "payload": long }));
+    let largest = json!("x".repeat(16 * 1024 - 2));
+    cloud.server.handle().publish(topic, largest.to_string().as_bytes(), QoS::AtLeastOnce).await.unwrap().unwrap();
+    assert_eq!(device.until("message").await, json!({ "topic": topic, "qos": 1, "payload": largest }));
     device.order(&json!(["unsubscribe", topic])).await;
     device.until("unsubscribed").await;
     device.order(&json!(["disconnect"])).await;

@@ -1,6 +1,11 @@
 //! How does a test run the vendor's SDK? A cloud on an address of its own, and scripts that are told and heard.
 
-use core::{future::Future, time::Duration};
+use core::{
+    future::Future,
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 use serde_json::{Value, json};
 use skytether_simulator::{
     broker::trace::{Happening, Summary, Trace, Way},
@@ -9,10 +14,8 @@ use skytether_simulator::{
     tencent::{self, DeviceConfig, ProductConfig, SecretText, TencentCloud},
 };
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -136,9 +139,9 @@ impl Cloud {
 
     /// What went over each connection of a device, and how it ended.
     pub(crate) fn connections(&self, device: Identity) -> Vec<Vec<String>> {
-        let is_hers = |trace: &&Trace| match &trace.what {
-            Happening::Packet(Way::In, Summary::Connect(connect)) => connect.client_id == device.client_id(),
-            _ => false,
+        let is_hers = |trace: &&Trace| {
+            let Happening::Packet(Way::In, Summary::Connect(connect)) = &trace.what else { return false };
+            connect.client_id == device.client_id()
         };
         let connections = self.seen.iter().filter(is_hers).map(|trace| trace.conn);
         connections

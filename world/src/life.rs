@@ -288,24 +288,29 @@ impl Life {
         }
     }
 
-    /// Takes down what has happened; what is born subscribes.
+    /// Takes down what has happened, in the order of time; what is born subscribes.
     fn count(&mut self) {
-        for heard in self.world.take_heard() {
-            self.ledger.heard(&heard);
-        }
-        for device in 0..self.world.len() {
-            for (_, told) in self.world.take_told(device) {
-                if let Told::Event(Event::Cloud(plain::Event::Message(message))) = &told {
-                    self.ledger.shown(device, message);
-                }
-                self.ledger.told(device, &told);
-                if told == Told::Born {
-                    // Full or closing would be found out: nothing would arrive.
-                    let subscribe = Command::Subscribe { filter: inbox(device), qos: QoS::ExactlyOnce };
-                    let _ = self.world.command(device, &subscribe);
-                }
+        let mut heard = self.world.take_heard().into_iter().peekable();
+        let mut told: Vec<_> = (0..self.world.len())
+            .flat_map(|device| self.world.take_told(device).into_iter().map(move |(at, told)| (at, device, told)))
+            .collect();
+        told.sort_by_key(|(at, ..)| *at);
+        for (at, device, told) in told {
+            // At one moment the loss of a session comes before what is sent again because of it.
+            while let Some(earlier) = heard.next_if(|heard| heard.at < at) {
+                self.ledger.heard(&earlier);
+            }
+            if let Told::Event(Event::Cloud(plain::Event::Message(message))) = &told {
+                self.ledger.shown(device, message);
+            }
+            self.ledger.told(device, &told);
+            if told == Told::Born {
+                // Full or closing would be found out: nothing would arrive.
+                let subscribe = Command::Subscribe { filter: inbox(device), qos: QoS::ExactlyOnce };
+                let _ = self.world.command(device, &subscribe);
             }
         }
+        heard.for_each(|heard| self.ledger.heard(&heard));
     }
 }
 

@@ -35,10 +35,14 @@ fn endpoint(port: u16, tls: TlsIdentity, path: Option<&str>) -> Endpoint {
     Endpoint { tls, path: path.map(Into::into), ..Endpoint::tcp("localhost", port) }
 }
 
+const LARGE: usize = 100_000;
+/// mosquitto 2.0 sends 4 KiB each 100 ms by WebSocket.
+const SLOW: usize = 10_000;
+
 /// Small and large messages of each quality, out and back.
-async fn converse(mut client: Client) {
+async fn converse(mut client: Client, large: usize) {
     client.subscribe("each/#", QoS::ExactlyOnce).await;
-    let large = vec![0xa5; 100_000];
+    let large = vec![0xa5; large];
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
         for payload in [&b""[..], b"small", &large] {
             client.publish("each/one", payload, qos).await;
@@ -57,7 +61,7 @@ async fn messages_of_each_quality_cross_tls_with_a_client_certificate() {
         let settings = format!("{}tls_version {version}\n", pki.mosquitto(true));
         let Some(broker) = Broker::start(&settings).await else { return };
         let place = endpoint(broker.port, TlsIdentity::Client, None);
-        converse(Client::at(place, fleeting("tls"), options(&pki, &pki.client))).await;
+        converse(Client::at(place, fleeting("tls"), options(&pki, &pki.client)), LARGE).await;
     }
 }
 
@@ -65,7 +69,7 @@ async fn messages_of_each_quality_cross_tls_with_a_client_certificate() {
 async fn messages_of_each_quality_cross_websocket() {
     let Some(broker) = Broker::start(WEBSOCKET).await else { return };
     let place = endpoint(broker.websocket, TlsIdentity::Plain, Some("/mqtt"));
-    converse(Client::at(place, fleeting("ws"), Options::default())).await;
+    converse(Client::at(place, fleeting("ws"), Options::default()), SLOW).await;
 }
 
 #[tokio::test]
@@ -73,7 +77,7 @@ async fn messages_of_each_quality_cross_websocket_over_tls() {
     let pki = Pki::new();
     let Some(broker) = Broker::start(&format!("{WEBSOCKET}{}", pki.mosquitto(false))).await else { return };
     let place = endpoint(broker.websocket, TlsIdentity::Ca, Some("/mqtt"));
-    converse(Client::at(place, fleeting("wss"), options(&pki, &pki.client))).await;
+    converse(Client::at(place, fleeting("wss"), options(&pki, &pki.client)), SLOW).await;
 }
 
 #[tokio::test]

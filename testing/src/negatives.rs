@@ -2,15 +2,17 @@
 
 use crate::{
     pki::{Pair, Pki},
-    server::{Server, accept_mqtt, read_head, read_packet, wait_for_end},
+    server::{Server, accept_mqtt, read_head, read_packet, server_config, wait_for_end},
 };
+use rustls::ServerConnection;
 use skytether_core::{
     io::{Cause, TlsFault},
     link::{Endpoint, TlsIdentity},
 };
 use std::{
-    io::{Read as _, Write as _},
-    net::Shutdown,
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, TcpStream},
+    sync::Arc,
 };
 use tungstenite::handshake::derive_accept_key;
 
@@ -75,6 +77,7 @@ pub fn tls_servers(pki: &Pki) -> Vec<Negative> {
         truncated(pki),
         wants_certificate(pki, "TLS 1.3, no client certificate", &rustls::version::TLS13),
         wants_certificate(pki, "TLS 1.2, no client certificate", &rustls::version::TLS12),
+        wants_certificate_as_openssl(pki),
     ]
 }
 
@@ -93,6 +96,30 @@ fn wants_certificate(pki: &Pki, name: &'static str, version: &'static rustls::Su
         accept_mqtt(stream).and_then(|()| wait_for_end(stream))
     });
     Negative { name, endpoint: tls(server.port), cause: Cause::Tls(TlsFault::ClientCertificateRequired), server }
+}
+
+/// With TLS 1.2 OpenSSL says no more than `handshake_failure` where a certificate is missing.
+fn wants_certificate_as_openssl(pki: &Pki) -> Negative {
+    let config = server_config(&[&rustls::version::TLS12], &pki.server, Some(&pki.ca()));
+    let server = Server::start(move |mut stream| {
+        let mut tls = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
+        loop {
+            while tls.wants_write() {
+                tls.write_tls(&mut stream)?;
+            }
+            tls.read_tls(&mut stream)?;
+            if tls.process_new_packets().is_err() {
+                let mut alert = Vec::new();
+                tls.write_tls(&mut alert)?;
+                // Level fatal, and then the alert, in the clear.
+                assert_eq!(alert, [21, 3, 3, 0, 2, 2, 116]);
+                stream.write_all(&[21, 3, 3, 0, 2, 2, 40])?;
+                return stream.shutdown(Shutdown::Write).and_then(|()| wait_for_end(&mut stream));
+            }
+        }
+    });
+    let cause = Cause::Tls(TlsFault::ClientCertificateRequired);
+    Negative { name: "TLS 1.2 as OpenSSL, no client certificate", endpoint: tls(server.port), cause, server }
 }
 
 /// A fatal alert `protocol_version` in a record of TLS 1.1: what a server says that knows no newer version.
@@ -181,7 +208,7 @@ fn frames(name: &'static str, cause: Cause, frames: &'static [u8]) -> Negative {
 }
 
 /// A server that upgrades as it should, and then gives the connection to `serve`.
-pub fn upgrading(serve: impl Fn(&mut std::net::TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> Server {
+pub fn upgrading(serve: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Server {
     Server::start(move |mut stream| {
         let head = read_head(&mut stream)?;
         let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).unwrap_or_default();

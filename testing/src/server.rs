@@ -92,20 +92,7 @@ impl Server {
         clients: Option<&Path>,
         serve: impl Fn(&mut Tls) -> io::Result<()> + Send + Sync + 'static,
     ) -> Self {
-        let provider = Arc::new(ring::default_provider());
-        let builder =
-            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
-        let builder = match clients {
-            None => builder.with_no_client_auth(),
-            Some(ca) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
-                builder.with_client_cert_verifier(verifier)
-            }
-        };
-        let (chain, key) = pair.parts();
-        let config = Arc::new(builder.with_single_cert(chain, key).unwrap());
+        let config = server_config(versions, pair, clients);
         Self::start(move |stream| {
             let connection = ServerConnection::new(Arc::clone(&config)).map_err(io::Error::other)?;
             let mut tls = StreamOwned::new(connection, stream);
@@ -134,6 +121,27 @@ impl Drop for Server {
             assert!(ended.is_ok() || std::thread::panicking(), "a thread of the server panicked");
         }
     }
+}
+
+/// The configuration of a server that shows `pair`; `clients` is the CA of the certificates that it wants of clients.
+pub fn server_config(
+    versions: &[&'static SupportedProtocolVersion],
+    pair: &Pair,
+    clients: Option<&Path>,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(ca) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let (chain, key) = pair.parts();
+    Arc::new(builder.with_single_cert(chain, key).unwrap())
 }
 
 /// Reads a first packet (shorter than 130 bytes) and accepts the connection that it asks for.

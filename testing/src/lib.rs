@@ -27,3 +27,4 @@ pub mod pki;
 pub mod proxy;
 pub mod script;
 pub mod server;
+pub mod transcript;

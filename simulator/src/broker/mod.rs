@@ -50,7 +50,7 @@ pub use config::Config;
 use connection::{Connection, Stage, Up};
 use core::fmt;
 use misbehaviour::Misbehaviour;
-use policy::{At, Denial, Direct, Outbox, Outgoing, Peer, Policy, Target};
+use policy::{At, Denial, Direct, Outbox, Outgoing, Peer, Policy, Target, Transport};
 use retained::Retained;
 use session::Session;
 use skytether_core::{
@@ -128,7 +128,11 @@ impl<P: Policy> Broker<P> {
         if self.connections.contains_key(&conn) {
             return;
         }
-        let address = peer.address.clone();
+        let address = match (&peer.address, peer.transport) {
+            (Some(address), Transport::Tcp) => Some(address.clone()),
+            (Some(address), transport) => Some(format!("{address} by {transport}")),
+            (None, _) => None,
+        };
         self.connections.insert(conn, Connection::new(now, peer));
         self.note(now, Some(conn), || Happening::Opened(address));
         self.arm_connection(conn);

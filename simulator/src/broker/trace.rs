@@ -219,7 +219,7 @@ fn write_connect(f: &mut fmt::Formatter<'_>, connect: &Connect) -> fmt::Result {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Happening {
-    /// A connection was opened, from this address if it is known.
+    /// A connection was opened, from this address if it is known; by which transport, where it is not plain TCP.
     Opened(Option<String>),
     /// A packet went over it.
     Packet(Way, Summary),

@@ -48,6 +48,9 @@ pub struct Options {
     pub account: Account,
     /// The address to listen on. Default 127.0.0.1.
     pub ip: IpAddr,
+    /// Names and addresses that the server's certificate is good for, beyond `ip` and the loopback's: what
+    /// devices elsewhere in the network call this machine. Default: none.
+    pub names: Vec<String>,
     /// The ports. Default: free ones.
     pub ports: Ports,
     /// The bounds of broker and trace; its address is not used.
@@ -63,6 +66,7 @@ impl Options {
             directory: directory.into(),
             account: Account::home(),
             ip: Ipv4Addr::LOCALHOST.into(),
+            names: Vec::new(),
             ports: Ports::default(),
             server: server::Config::default(),
             handshakes: Handshakes::default(),
@@ -164,7 +168,9 @@ where
         getrandom::fill(&mut seed).map_err(LocalError::Random)?;
         let cloud = TencentCloud::new(&account.config, seed).map_err(LocalError::Account)?;
         let ip = options.ip.to_string();
-        let certificate = ca.server(&["localhost", "127.0.0.1", "::1", &ip])?;
+        let mut names = vec!["localhost", "127.0.0.1", "::1", &ip];
+        names.extend(options.names.iter().map(String::as_str));
+        let certificate = ca.server(&names)?;
         let at = |port| Some(SocketAddr::new(options.ip, port));
         let listeners = Listeners {
             tcp: at(options.ports.tcp),

@@ -10,6 +10,7 @@ use skytether_simulator::{
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::timeout,
 };
 
 /// A client in good order, that shows that the cloud goes on.
@@ -140,6 +141,13 @@ async fn of_too_many_handshakes_the_oldest_gives_way_to_who_finishes() {
     assert_eq!(client.hello(&stage.device("door").signed()).await, "CONNACK 0 code 0");
     for _ in 0..8 {
         assert_eq!(stage.turned_away().await, "too many handshakes at once: the oldest gives way");
+    }
+    let newest = idle.split_off(8);
+    for stream in idle {
+        assert!(rest(stream).await.is_empty());
+    }
+    for mut stream in newest {
+        assert!(timeout(Duration::from_millis(50), stream.read_u8()).await.is_err(), "it still has its time");
     }
     stage.stop().await;
 }

@@ -61,12 +61,14 @@ async fn the_rule_carries_a_message_from_a_certificate_device_to_one_behind_a_we
 
 #[tokio::test]
 async fn a_certificate_proves_one_device_on_tls_and_wss_whatever_the_password() {
-    let stage = Stage::set().await;
+    let mut stage = Stage::set().await;
     let device = stage.device("door_cert");
     let mut connect = device.bare();
     connect.password = Some(skytether_core::secret::Secret::new("anything"));
     let mut tls = Client::new(stage.tls(Transport::Tls, Some("door_cert")).await.unwrap());
     assert_eq!(tls.hello(&connect).await, "CONNACK 0 code 0");
+    let opened = stage.until(|what| matches!(what, Happening::Opened(_))).await.to_string();
+    assert!(opened.starts_with("[1] opened from 127.0.0.1:") && opened.ends_with(" by tls"), "{opened}");
     let mut wss = WebClient::open(stage.tls(Transport::SecureWebSocket, Some("door_cert")).await.unwrap()).await;
     assert_eq!(wss.hello(&device.bare()).await, "CONNACK 0 code 0");
     // Another device's name on the same certificate, and the same name without the certificate.
@@ -101,9 +103,10 @@ async fn a_certificate_of_another_authority_ends_the_handshake() {
 }
 
 #[tokio::test]
-async fn the_servers_certificate_is_good_for_localhost_and_both_loopback_addresses_only() {
-    let stage = Stage::set().await;
-    for (name, good) in [("localhost", true), ("127.0.0.1", true), ("::1", true), ("broker.invalid", false)] {
+async fn the_servers_certificate_is_good_for_this_machine_and_the_names_given_only() {
+    let stage = Stage::with(|options| options.names = vec!["bench.local".to_owned(), "192.0.2.7".to_owned()]).await;
+    let good = ["localhost", "127.0.0.1", "::1", "bench.local", "192.0.2.7"].map(|name| (name, true));
+    for (name, good) in good.into_iter().chain([("broker.invalid", false), ("127.0.0.2", false)]) {
         let config = client_config(&stage.cloud.files().ca, None);
         let server = ServerName::try_from(name).unwrap();
         let stream = stage.tcp(Transport::Tls).await;

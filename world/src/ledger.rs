@@ -13,6 +13,10 @@
 //! **Power cuts.** A message that waits in the device's store when the power goes has to arrive still; one that does not
 //! may be lost. What a device's application was shown at QoS 2 is taken as kept once the write that follows it is safe;
 //! before that the application has lost it with the power, and it has to be shown again.
+//!
+//! **What MQTT 3.1.1 cannot tell.** A device that loses its power between the word that the broker has a new session
+//! and the write that forgets the old one comes back with the old one's ids, to a session that says it was kept. A QoS 2
+//! message to it may then be taken for a repeat: it is excused.
 
 use crate::{pipe::Direction, told::Told, watched::Heard};
 use skytether_core::{
@@ -20,7 +24,7 @@ use skytether_core::{
     link::QoS,
     message::Received,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one line of the ledger says.
 #[derive(Debug)]
@@ -66,7 +70,10 @@ pub struct Ledger {
     tags: BTreeMap<(usize, Tag), usize>,
     latest: BTreeMap<(usize, bool, QoS), usize>,
     shown: BTreeMap<usize, Shown>,
-    /// Messages that count still, so that the end need not look at all.
+    /// Devices whose store may hold the ids of a session that is gone, up to the end of the write named.
+    stale: BTreeMap<usize, Option<u64>>,
+    /// Devices that have lost their power so.
+    deceived: BTreeSet<usize>,
     faults: Vec<String>,
 }
 
@@ -95,7 +102,7 @@ impl Ledger {
             tag: None,
             end: End::Open,
             arrivals: 0,
-            may_be_lost: false,
+            may_be_lost: qos == QoS::ExactlyOnce && direction == Direction::Down && self.deceived.contains(&device),
             may_be_doubled: false,
         });
         let mut payload = marker(number).into_bytes();
@@ -128,6 +135,11 @@ impl Ledger {
         self.arrived(Direction::Down, Some(device), message.topic(), message.payload(), message.qos());
     }
 
+    /// A device was let in, and told that its session is a new one.
+    pub fn begun(&mut self, device: usize) {
+        self.stale.insert(device, None);
+    }
+
     /// Something happened to a device, or to a command of it.
     pub fn told<E, A>(&mut self, device: usize, told: &Told<E, A>) {
         match told {
@@ -136,8 +148,16 @@ impl Ledger {
             Told::Saving(number) => {
                 let shown = self.shown.entry(device).or_default();
                 shown.writes.insert(*number, shown.messages.len());
+                if let Some(write @ None) = self.stale.get_mut(&device) {
+                    *write = Some(*number);
+                }
             }
-            Told::Saved(number) => self.saved(device, *number),
+            Told::Saved(number) => {
+                if self.stale.get(&device).is_some_and(|write| write.is_some_and(|write| write <= *number)) {
+                    self.stale.remove(&device);
+                }
+                self.saved(device, *number);
+            }
             Told::NotSaved(number) => {
                 self.shown.entry(device).or_default().writes.remove(number);
                 // What an earlier life left may fail in silence now.
@@ -233,6 +253,11 @@ impl Ledger {
             mail.end = if held { End::Kept } else { End::Gone };
         }
         self.tags.retain(|(of, _), _| *of != device);
+        if self.stale.remove(&device).is_some() {
+            self.deceived.insert(device);
+            let unseen = |mail: &&mut Mail| mail.qos == QoS::ExactlyOnce && mail.arrivals == 0;
+            self.of(device, Direction::Down).filter(unseen).for_each(|mail| mail.may_be_lost = true);
+        }
         let shown = self.shown.remove(&device).unwrap_or_default();
         for (number, latest) in shown.messages.into_iter().rev() {
             let Some(mail) = self.mails.get_mut(number) else { continue };

@@ -303,6 +303,9 @@ impl Life {
             if let Told::Event(Event::Cloud(plain::Event::Message(message))) = &told {
                 self.ledger.shown(device, message);
             }
+            if let Told::Event(Event::Up { session_present: false }) = &told {
+                self.ledger.begun(device);
+            }
             self.ledger.told(device, &told);
             if told == Told::Born {
                 // Full or closing would be found out: nothing would arrive.

@@ -25,6 +25,7 @@ pub mod negatives;
 pub mod pki;
 #[cfg(unix)]
 pub mod proxy;
+pub mod rumqttd;
 pub mod script;
 pub mod server;
 pub mod transcript;

@@ -9,12 +9,12 @@
 
 mod layers;
 mod nostd;
+mod peers;
 mod report;
 mod rules;
 mod run;
 mod source;
 mod stages;
-mod vendor_sdk;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};

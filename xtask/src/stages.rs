@@ -1,11 +1,10 @@
 //! What does each stage check? One function a stage, in the order in which they run.
 
 use crate::{
-    nostd,
+    nostd, peers,
     report::Outcome,
     rules,
     run::{Project, answer, find, must, must_line_by_line},
-    vendor_sdk,
 };
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -34,11 +33,13 @@ pub(crate) enum Stage {
     Tests,
     /// The vendor's own Python SDK, unmodified, works against the simulator.
     VendorSdk,
+    /// The drivers get on with rumqttd, a broker of other habits than mosquitto's.
+    Rumqttd,
 }
 
 impl Stage {
     /// What `cargo xtask test` runs: cheap stages first, the tests and what stands on their build last.
-    pub(crate) const TEST: [Self; 9] = [
+    pub(crate) const TEST: [Self; 10] = [
         Self::Tools,
         Self::Rules,
         Self::Format,
@@ -48,10 +49,11 @@ impl Stage {
         Self::Conformance,
         Self::Tests,
         Self::VendorSdk,
+        Self::Rumqttd,
     ];
 
     /// What `cargo xtask ci` runs.
-    pub(crate) const CI: [Self; 10] = [
+    pub(crate) const CI: [Self; 11] = [
         Self::Tools,
         Self::Rules,
         Self::Format,
@@ -62,6 +64,7 @@ impl Stage {
         Self::Conformance,
         Self::Tests,
         Self::VendorSdk,
+        Self::Rumqttd,
     ];
 }
 
@@ -78,6 +81,7 @@ impl fmt::Display for Stage {
             Self::Conformance => "conformance",
             Self::Tests => "tests",
             Self::VendorSdk => "vendor-sdk",
+            Self::Rumqttd => "rumqttd",
         })
     }
 }
@@ -94,7 +98,8 @@ pub(crate) fn run(project: &Project, stage: Stage) -> Result<Outcome> {
         Stage::Deny => deny(project),
         Stage::Conformance => conformance(project),
         Stage::Tests => tests(project),
-        Stage::VendorSdk => vendor_sdk::check(project),
+        Stage::VendorSdk => peers::vendor_sdk(project),
+        Stage::Rumqttd => peers::rumqttd(project),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Does the vendor's Python SDK work against the simulator? Installs it under `target/`, and runs the tests with it.
+//! How do peers that are not ours get into the tests? Installs or builds them under `target/`, and runs their tests.
 
 use crate::{
     report::Outcome,
@@ -11,16 +11,34 @@ use std::{fs, path::Path};
 /// What is installed, from the project's folder.
 const REQUIREMENTS: &str = "interop/vendor-sdk/requirements.txt";
 
-/// Prepares Python, then runs the tests that other stages leave out.
-pub(crate) fn check(project: &Project) -> Result<Outcome> {
+/// Where the broker of other habits is built.
+const RUMQTTD: &str = "interop/rumqttd/Cargo.toml";
+
+/// Runs the tests with the vendor's Python SDK.
+pub(crate) fn vendor_sdk(project: &Project) -> Result<Outcome> {
     let home = project.target_dir().join("vendor-sdk");
     if let Err(error) = install(project, &home) {
         return project.skip(format!("no vendor SDK: {error:#}"), Outcome::Skipped);
     }
+    tests(project, "vendor_python", "SKYTETHER_VENDOR_PYTHON", &home.join("bin/python"))
+}
+
+/// Runs the drivers' tests with rumqttd.
+pub(crate) fn rumqttd(project: &Project) -> Result<Outcome> {
+    let target = project.target_dir().join("rumqttd");
+    must(
+        project.cargo().args(["build", "--quiet", "--locked", "--manifest-path", RUMQTTD, "--target-dir"]).arg(&target),
+    )?;
+    let program = target.join("debug/skytether-interop-rumqttd");
+    tests(project, "rumqttd", "SKYTETHER_RUMQTTD", &program)
+}
+
+/// Runs the ignored tests of the test programs of this name, which find the peer by a variable.
+fn tests(project: &Project, name: &str, variable: &str, peer: &Path) -> Result<Outcome> {
     let mut cargo = project.cargo();
     // The whole workspace's features, so that what the tests stage has built is not built again.
-    cargo.args(["test", "--workspace", "--all-features", "--test", "vendor_python", "--", "--ignored"]);
-    cargo.env("SKYTETHER_VENDOR_PYTHON", home.join("bin/python"));
+    cargo.args(["test", "--workspace", "--all-features", "--no-fail-fast", "--test", name, "--", "--ignored"]);
+    cargo.env(variable, peer);
     let mut count = TestCount::default();
     let ran = must_line_by_line(&mut cargo, |line| count.read(line));
     ran.with_context(|| count.to_string())?;

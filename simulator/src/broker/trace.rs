@@ -80,7 +80,11 @@ pub enum Way {
 
 /// A packet in words, without payloads and secrets.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_enums, clippy::exhaustive_structs, reason = "the fourteen packets of MQTT 3.1.1")]
+#[allow(
+    clippy::exhaustive_enums,
+    clippy::exhaustive_structs,
+    reason = "the packets of MQTT 3.1.1, and one that is none"
+)]
 pub enum Summary {
     /// CONNECT. The password prints as `***`.
     Connect(Box<Connect>),

@@ -19,11 +19,19 @@ pub struct Config {
     /// How long messages in flight may wait for their acknowledgement when the device closes. Default: not at
     /// all; they end as [`Failure::Closed`](crate::io::Failure::Closed).
     pub drain: Option<Duration>,
+    /// The first dial comes at a random moment within this time, so that a fleet that gets its power back at once does
+    /// not dial at once. Default: at once.
+    pub first_dial: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { open_timeout: Duration::from_secs(30), close_timeout: Duration::from_secs(5), drain: None }
+        Self {
+            open_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            drain: None,
+            first_dial: Duration::ZERO,
+        }
     }
 }
 
@@ -127,10 +135,10 @@ pub(super) struct Lifecycle {
 
 impl Lifecycle {
     /// Dials at once.
-    pub(super) fn new(config: Config, now: Instant) -> Self {
+    pub(super) fn new(config: Config, first_dial: Instant) -> Self {
         Self {
             config,
-            state: State::Waiting { until: now },
+            state: State::Waiting { until: first_dial },
             record: Record::default(),
             close_by: None,
             dialled: false,

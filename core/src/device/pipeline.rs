@@ -40,11 +40,13 @@ pub(super) struct Pipeline<L, C: Cloud> {
 const ACTIONS: usize = 16;
 
 impl<L: Link, C: Cloud> Pipeline<L, C> {
-    pub(super) fn new(link: L, cloud: C, config: Config, rng: Rng, now: Instant) -> Self {
+    pub(super) fn new(link: L, cloud: C, config: Config, mut rng: Rng, now: Instant) -> Self {
+        let spread = crate::time::millis(config.first_dial);
+        let wait = if spread == 0 { 0 } else { rng.up_to(spread) };
         Self {
             link,
             cloud,
-            life: Lifecycle::new(config, now),
+            life: Lifecycle::new(config, Instant(now.0.saturating_add(wait))),
             desk: Desk::new(rng),
             wall: None,
             under_way: VecDeque::new(),

@@ -221,6 +221,19 @@ fn r_34_a_thousand_devices_that_lose_their_broker_together_come_back_spread_out(
 }
 
 #[test]
+fn r_34_devices_that_get_their_power_back_together_may_spread_their_first_dial() {
+    let mut moments = BTreeSet::new();
+    for n in 0..200_u32 {
+        let mut seed = [0; 32];
+        seed[..4].copy_from_slice(&n.to_le_bytes());
+        let config = Config { first_dial: Duration::from_secs(60), ..Config::default() };
+        let mut bench = Bench::with(Wire::default(), Sky::default(), config, seed);
+        moments.insert(bench.pass_until_dial().as_secs());
+    }
+    assert!(moments.len() > 45 && moments.last().is_some_and(|last| *last <= 60), "{moments:?}");
+}
+
+#[test]
 fn r_20_bytes_after_the_end_of_a_connection_are_dropped_and_the_next_starts_clean() {
     let mut bench = Bench::up(Sky::default());
     bench.command(Order::Publish).unwrap();

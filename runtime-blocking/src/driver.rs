@@ -25,6 +25,9 @@ use std::{
 /// Commands taken in one turn before the bytes they made are written.
 const BATCH: usize = 64;
 
+/// Buffers of which a machine is shown something at its deadline, at most: the driver's, the reader's two.
+const AT_DEADLINE: usize = 3;
+
 /// A machine, and the world as threads offer it.
 pub(crate) struct Driver<M: Machine, K: Connector> {
     machine: M,
@@ -315,10 +318,16 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         if self.machine.deadline().is_none_or(|deadline| deadline.at > now) {
             return false;
         }
-        if self.line.is_unseen() && self.machine.wants_bytes() {
-            // The application is behind. A machine that has never seen these bytes would take the peer for dead, so it
-            // sees them, and takes at most one event's worth of them.
+        // Where the application is behind, a machine that has never seen the bytes that wait would take the peer for dead.
+        // So it sees them, and takes one event's worth; if that was all, some of those behind.
+        for _ in 0..AT_DEADLINE {
+            if !self.line.is_unseen() || !self.machine.wants_bytes() {
+                break;
+            }
             self.step_bytes();
+            if !self.line.unread().is_empty() || self.line.read() != Some(Ok(())) {
+                break;
+            }
         }
         self.feed(Input::Tick)
     }

@@ -1,4 +1,4 @@
-//! How do bytes come in? By a thread that blocks in `read`, one buffer ahead of the driver and never more.
+//! How do bytes come in? By a thread that blocks in `read`, at most two buffers ahead of the driver.
 
 use crate::{bell::Bell, pipe::Stream};
 use core::time::Duration;
@@ -16,6 +16,18 @@ pub(crate) struct Chunk {
 impl Chunk {
     pub(crate) fn new(size: usize) -> Self {
         Self { buffer: vec![0; size.max(1)].into_boxed_slice(), len: 0 }
+    }
+
+    /// Moves all bytes of `other` behind its own; false where they do not fit, and nothing is moved.
+    fn append(&mut self, other: &mut Self) -> bool {
+        let end = self.len.saturating_add(other.len);
+        let Some(room) = self.buffer.get_mut(self.len..end) else {
+            return false;
+        };
+        room.copy_from_slice(other.bytes());
+        self.len = end;
+        other.len = 0;
+        true
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -91,16 +103,24 @@ impl Intake {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Leaves bytes for the driver, behind those that it has not taken yet if they fit there: a driver that looks once
+    /// then sees how much there is.
     fn put(&self, mut chunk: Chunk) -> Chunk {
-        let mut state = self
-            .changed
-            .wait_while(self.lock(), |state| state.chunk.len > 0 && !state.discarding)
-            .unwrap_or_else(PoisonError::into_inner);
-        if state.discarding {
-            chunk.len = 0;
-            return chunk;
+        let mut state = self.lock();
+        loop {
+            if state.discarding {
+                chunk.len = 0;
+                return chunk;
+            }
+            if state.chunk.len == 0 {
+                core::mem::swap(&mut chunk, &mut state.chunk);
+                break;
+            }
+            if state.chunk.append(&mut chunk) {
+                break;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        core::mem::swap(&mut chunk, &mut state.chunk);
         drop(state);
         self.bell.ring();
         chunk

@@ -14,94 +14,20 @@
 
 mod scripted;
 
-use scripted::{CLOSE_LIMIT, Log, Peer, Plug, Script, Told, Wires, exchange, secret};
-use skytether_blocking::{Elapsed, Events, Handle, Options, SendError, Store, Tapped, spawn_with};
+use scripted::{
+    PATIENCE, Peer, Plug, SOON, Script, Told, Wires, acknowledge, exchange, join, secret, start, texts, up,
+};
+use skytether_blocking::{Elapsed, Options, SendError, Store, Tapped};
 use skytether_core::{
-    io::{Action, Cause, Failure, Key, Rejected, Slot},
+    io::{Action, Cause, Key, Rejected, Slot},
     time::UnixMillis,
 };
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     sync::{Arc, Mutex},
-    thread::{self, JoinHandle, sleep},
+    thread::{self, sleep},
     time::{Duration, Instant},
 };
-
-/// Longest wait for anything in these tests.
-const PATIENCE: Duration = Duration::from_secs(20);
-const SOON: Duration = Duration::from_millis(50);
-
-struct World {
-    handle: Handle<String, String>,
-    events: Events<Told>,
-    thread: JoinHandle<()>,
-    log: Arc<Mutex<Log>>,
-    wires: Wires,
-}
-
-fn start(machine: Script, wires: Wires, options: Options) -> World {
-    let log = Arc::clone(&machine.log);
-    let (handle, events, thread) = spawn_with(machine, wires.clone(), options).unwrap();
-    World { handle, events, thread, log, wires }
-}
-
-/// A device on a pipe, up.
-fn up(machine: Script, options: Options, size: usize) -> (World, Peer) {
-    let wires = Wires::default();
-    let peer = wires.lay(size);
-    let mut world = start(machine, wires, options);
-    assert_eq!(world.next(), Told::Up);
-    (world, peer)
-}
-
-impl World {
-    fn next(&mut self) -> Told {
-        self.events.next_timeout(PATIENCE).expect("an event in time").expect("the device is not closed")
-    }
-
-    /// Closes it and waits for the end of all its threads.
-    fn close(self) {
-        self.handle.close();
-        join(self.thread);
-    }
-}
-
-/// Waits for a thread, but not for ever.
-fn join<T>(thread: JoinHandle<T>) -> T {
-    let begin = Instant::now();
-    while !thread.is_finished() {
-        assert!(begin.elapsed() < PATIENCE, "the thread does not end");
-        sleep(Duration::from_millis(1));
-    }
-    thread.join().unwrap()
-}
-
-/// Waits until something is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "{what}");
-        sleep(Duration::from_millis(1));
-    }
-}
-
-/// A peer that acknowledges each command; returns what it read.
-fn acknowledge(peer: Peer) -> Vec<String> {
-    let Peer { reader, mut writer } = peer;
-    let mut seen = Vec::new();
-    for line in BufReader::new(reader).lines() {
-        let line = line.unwrap();
-        if let Some((tag, _)) = line.split_once(' ') {
-            writer.write_all(format!("ok {tag}\n").as_bytes()).unwrap();
-        }
-        seen.push(line);
-    }
-    seen
-}
-
-fn texts(lines: &[String]) -> Vec<String> {
-    lines.iter().filter_map(|line| line.split_once(' ')).map(|(_, text)| text.to_owned()).collect()
-}
 
 #[test]
 fn each_command_gets_its_own_outcome_though_they_end_in_another_order() {
@@ -276,19 +202,6 @@ fn r_4_events_of_time_alone_are_bounded_and_not_lost() {
 }
 
 #[test]
-fn r_145_a_close_ends_though_the_application_takes_no_events() {
-    let machine = Script { beat: Some(Duration::from_millis(1)), ..Script::new() };
-    let (mut world, _peer) = up(machine, Options { events: 1, ..Options::default() }, 1024);
-    sleep(Duration::from_millis(300));
-    let begin = Instant::now();
-    world.handle.close();
-    join(world.thread);
-    assert!(begin.elapsed() < CLOSE_LIMIT + Duration::from_secs(1), "{:?}", begin.elapsed());
-    let last = world.events.by_ref().last();
-    assert_eq!(last, Some(Told::Down(Cause::Asked)), "what the close brought was not lost");
-}
-
-#[test]
 fn r_142_time_comes_from_the_deadline_only() {
     let machine = Script { redial: Some(Duration::from_millis(400)), ..Script::new() };
     let wires = Wires::default();
@@ -305,48 +218,6 @@ fn r_142_time_comes_from_the_deadline_only() {
     let took = begin.elapsed();
     assert!(took > Duration::from_millis(390) && took < Duration::from_millis(600), "{took:?}");
     world.close();
-}
-
-#[test]
-fn r_143_a_zero_read_ends_the_pipe_once_and_the_next_one_is_clean() {
-    let (mut world, mut peer) = up(Script::new(), Options::default(), 64);
-    let mut second = world.wires.lay(64);
-    peer.writer.write_all(b"whole\nhalf").unwrap();
-    drop(peer);
-    second.writer.write_all(b"new\n").unwrap();
-    let seen: Vec<_> = (0..4).map(|_| world.next()).collect();
-    let expected = [Told::Line("whole".into()), Told::Down(Cause::Lost), Told::Up, Told::Line("new".into())];
-    assert_eq!(seen, expected);
-    world.close();
-}
-
-#[test]
-fn a_broken_writer_does_not_hide_what_the_peer_said_before() {
-    let (mut world, Peer { reader, mut writer }) = up(Script::new(), Options::default(), 1024);
-    writer.write_all(b"why\n").unwrap();
-    drop(reader);
-    let outcome = world.handle.submit("a".into());
-    assert_eq!(world.next(), Told::Line("why".into()));
-    assert_eq!(world.next(), Told::Down(Cause::Lost));
-    drop(outcome);
-    world.close();
-}
-
-#[test]
-fn r_145_close_ends_within_its_limit_when_the_peer_is_dead() {
-    // Its window is full, and it says nothing.
-    let (world, _peer) = up(Script::new(), Options { write_buffer: 1, ..Options::default() }, 1);
-    let stuck = world.handle.submit("never read".into()).unwrap();
-    sleep(SOON);
-    let begin = Instant::now();
-    world.handle.close();
-    assert_eq!(stuck.wait(), Err(SendError::Failed(Failure::Closed)));
-    join(world.thread);
-    let took = begin.elapsed();
-    assert!(took >= CLOSE_LIMIT && took <= CLOSE_LIMIT + Duration::from_millis(800), "{took:?}");
-    assert_eq!(world.handle.send("late".into()), Err(SendError::Gone));
-    assert_eq!(world.handle.submit("late".into()).unwrap_err(), SendError::Gone);
-    assert!(world.handle.is_closed());
 }
 
 #[test]
@@ -369,72 +240,6 @@ fn r_72_a_peer_that_does_not_read_holds_neither_timers_nor_events_nor_commands()
     assert_eq!(stuck.try_take(), None);
     drop(peer);
     world.close();
-}
-
-#[test]
-fn a_close_takes_in_what_was_handed_in_before_it() {
-    let (world, peer) = up(Script::new(), Options::default(), 1024);
-    let sends: Vec<_> = (0..5).map(|n| world.handle.submit(n.to_string()).unwrap()).collect();
-    world.handle.close();
-    let peer = thread::spawn(|| acknowledge(peer));
-    join(world.thread);
-    assert_eq!(join(peer), ["0 0", "1 1", "2 2", "3 3", "4 4", "bye"]);
-    drop(sends);
-}
-
-#[test]
-fn close_takes_back_a_pipe_that_is_being_opened() {
-    let wires = Wires::default();
-    let held = Arc::new(());
-    wires.push(Plug::Never(Arc::clone(&held)));
-    let mut world = start(Script::new(), wires, Options::default());
-    sleep(SOON);
-    assert_eq!(Arc::strong_count(&held), 2);
-    let begin = Instant::now();
-    world.handle.close();
-    assert_eq!(world.next(), Told::Down(Cause::Asked));
-    join(world.thread);
-    assert!(begin.elapsed() < Duration::from_millis(400), "{:?}", begin.elapsed());
-    assert_eq!(Arc::strong_count(&held), 1, "the attempt is dropped");
-    assert_eq!(world.log.lock().unwrap().inputs, ["Closed(Asked)"]);
-}
-
-#[test]
-fn dropping_every_handle_closes_in_order() {
-    let (world, peer) = up(Script::new(), Options::default(), 64);
-    let clone = world.handle.clone();
-    drop(world.handle);
-    sleep(SOON);
-    assert!(!world.thread.is_finished(), "one is left");
-    drop(clone);
-    assert_eq!(acknowledge(peer), ["bye"]);
-    join(world.thread);
-}
-
-#[test]
-fn dropping_handle_and_outcomes_midway_loses_no_accepted_command() {
-    let (world, peer) = up(Script { room: 100, ..Script::new() }, Options::default(), 4);
-    for n in 0..30 {
-        drop(world.handle.submit(n.to_string()).unwrap());
-    }
-    drop(world.handle);
-    let expected: Vec<String> = (0..30).map(|n| n.to_string()).collect();
-    assert_eq!(texts(&acknowledge(peer)), expected);
-    join(world.thread);
-}
-
-#[test]
-fn dropping_the_events_does_not_stop_the_device() {
-    let (world, mut peer) = up(Script::new(), Options { events: 1, ..Options::default() }, 64);
-    drop(world.events);
-    for n in 0..100 {
-        peer.writer.write_all(format!("line {n}\n").as_bytes()).unwrap();
-    }
-    let peer = thread::spawn(|| acknowledge(peer));
-    assert!(world.handle.send("a".into()).is_ok());
-    world.handle.close();
-    join(world.thread);
-    assert_eq!(join(peer), ["0 a", "bye"]);
 }
 
 #[test]
@@ -477,22 +282,6 @@ fn r_2_narrow_pipes_and_short_turns_change_nothing_of_what_passes() {
 }
 
 #[test]
-fn a_busy_pipe_does_not_keep_a_close_waiting() {
-    let options = Options { steps_per_turn: 10, ..Options::default() };
-    let (world, Peer { reader, mut writer }) = up(Script::new(), options, 100_000);
-    drop(world.events);
-    let flood = thread::spawn(move || while writer.write_all(&b"x\n".repeat(1000)).is_ok() {});
-    let reader = thread::spawn(move || BufReader::new(reader).lines().map(Result::unwrap).collect::<Vec<_>>());
-    sleep(SOON);
-    let begin = Instant::now();
-    world.handle.close();
-    join(world.thread);
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
-    assert_eq!(join(reader), ["bye"]);
-    join(flood);
-}
-
-#[test]
 fn r_141_the_tap_sees_both_ways_and_may_panic_without_harm() {
     let seen = Arc::new(Mutex::new(String::new()));
     let log = Arc::clone(&seen);
@@ -520,69 +309,6 @@ fn r_141_the_tap_sees_both_ways_and_may_panic_without_harm() {
     world.close();
     assert_eq!(*seen.lock().unwrap(), "opening tcp://scripted:1|opened|out 0 a|in ok 0|out 1 b|");
     assert_eq!(join(peer).len(), 4);
-}
-
-#[test]
-fn r_141_a_connector_that_panics_costs_one_attempt() {
-    let wires = Wires::default();
-    wires.push(Plug::Panics);
-    let _peer = wires.lay(64);
-    let mut world = start(Script::new(), wires, Options::default());
-    assert_eq!(world.next(), Told::Down(Cause::Lost));
-    assert_eq!(world.next(), Told::Up);
-    world.close();
-}
-
-#[test]
-fn r_141_a_machine_that_panics_lets_everyone_know() {
-    let (mut world, mut peer) = up(Script::new(), Options::default(), 64);
-    let pending = world.handle.submit("a".into()).unwrap();
-    // The scripted machine takes text only.
-    peer.writer.write_all(b"\xff\n").unwrap();
-    assert_eq!(pending.wait(), Err(SendError::Gone));
-    assert_eq!(world.events.next(), None);
-    assert_eq!(world.handle.send("b".into()), Err(SendError::Gone));
-    until("the thread ends", || world.thread.is_finished());
-    assert!(world.thread.join().is_err());
-    let mut rest = Vec::new();
-    peer.reader.read_to_end(&mut rest).unwrap();
-    assert_eq!(rest, b"0 a\n", "the pipe is closed");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn no_thread_is_left_when_the_join_handle_says_so() {
-    let count = |name: &str| {
-        std::fs::read_dir("/proc/self/task")
-            .unwrap()
-            .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-            .filter(|comm| comm.trim() == name)
-            .count()
-    };
-    // Other tests have such threads too, so they are counted in a process of its own.
-    if std::env::var_os("SKYTETHER_THREADS").is_none() {
-        let test = "no_thread_is_left_when_the_join_handle_says_so";
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-        let ended = child.args([test, "--exact", "--test-threads=1"]).env("SKYTETHER_THREADS", "1").output().unwrap();
-        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let store = Some(Store::directory(folder.path()).unwrap());
-    let machine = Script { first: vec![Action::Load(Key::Hub)], ..Script::new() };
-    let (mut world, peer) = up(machine, Options { store, ..Options::default() }, 64);
-    let second = world.wires.lay(64);
-    drop(peer);
-    while world.next() != Told::Up {}
-    for name in ["skytether", "skytether-read", "skytether-write", "skytether-open", "skytether-store"] {
-        assert_eq!(count(name), 1, "{name}");
-    }
-    drop(second);
-    world.close();
-    for name in ["skytether", "skytether-read", "skytether-write", "skytether-open", "skytether-store", "skytether-bye"]
-    {
-        assert_eq!(count(name), 0, "{name}");
-    }
 }
 
 #[test]

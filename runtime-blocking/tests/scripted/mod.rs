@@ -1,14 +1,15 @@
 //! The scripted machine, on pipes made of memory.
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
-use skytether_blocking::{Attempt, Connector, Stream};
+use skytether_blocking::{Attempt, Connector, Events, Handle, Options, Stream, spawn_with};
 use skytether_core::io::{Cause, Pipe};
 pub(crate) use skytether_testing::script::{CLOSE_LIMIT, Log, Script, Told, exchange, secret};
 use std::{
     collections::VecDeque,
-    io::{self, Read, Write},
+    io::{self, BufRead as _, BufReader, Read, Write},
     sync::{Arc, Condvar, Mutex},
-    time::Duration,
+    thread::{JoinHandle, sleep},
+    time::{Duration, Instant},
 };
 
 /// One direction of a pipe: holds so many bytes, until it is closed.
@@ -164,4 +165,80 @@ impl Connector for Wires {
             }
         }
     }
+}
+
+/// Longest wait for anything in these tests.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_millis(50);
+
+pub(crate) struct World {
+    pub(crate) handle: Handle<String, String>,
+    pub(crate) events: Events<Told>,
+    pub(crate) thread: JoinHandle<()>,
+    pub(crate) log: Arc<Mutex<Log>>,
+    pub(crate) wires: Wires,
+}
+
+pub(crate) fn start(machine: Script, wires: Wires, options: Options) -> World {
+    let log = Arc::clone(&machine.log);
+    let (handle, events, thread) = spawn_with(machine, wires.clone(), options).unwrap();
+    World { handle, events, thread, log, wires }
+}
+
+/// A device on a pipe, up.
+pub(crate) fn up(machine: Script, options: Options, size: usize) -> (World, Peer) {
+    let wires = Wires::default();
+    let peer = wires.lay(size);
+    let mut world = start(machine, wires, options);
+    assert_eq!(world.next(), Told::Up);
+    (world, peer)
+}
+
+impl World {
+    pub(crate) fn next(&mut self) -> Told {
+        self.events.next_timeout(PATIENCE).expect("an event in time").expect("the device is not closed")
+    }
+
+    /// Closes it and waits for the end of all its threads.
+    pub(crate) fn close(self) {
+        self.handle.close();
+        join(self.thread);
+    }
+}
+
+/// Waits for a thread, but not for ever.
+pub(crate) fn join<T>(thread: JoinHandle<T>) -> T {
+    let begin = Instant::now();
+    while !thread.is_finished() {
+        assert!(begin.elapsed() < PATIENCE, "the thread does not end");
+        sleep(Duration::from_millis(1));
+    }
+    thread.join().unwrap()
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        sleep(Duration::from_millis(1));
+    }
+}
+
+/// A peer that acknowledges each command; returns what it read.
+pub(crate) fn acknowledge(peer: Peer) -> Vec<String> {
+    let Peer { reader, mut writer } = peer;
+    let mut seen = Vec::new();
+    for line in BufReader::new(reader).lines() {
+        let line = line.unwrap();
+        if let Some((tag, _)) = line.split_once(' ') {
+            writer.write_all(format!("ok {tag}\n").as_bytes()).unwrap();
+        }
+        seen.push(line);
+    }
+    seen
+}
+
+pub(crate) fn texts(lines: &[String]) -> Vec<String> {
+    lines.iter().filter_map(|line| line.split_once(' ')).map(|(_, text)| text.to_owned()).collect()
 }

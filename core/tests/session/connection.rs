@@ -6,6 +6,7 @@ use skytether_core::{
     io::{Cause, Failure, Instant, Refusal, Rejected},
     link::{Lane, Link, QoS},
     mqtt::session::Options,
+    secret::Secret,
 };
 
 #[test]
@@ -232,4 +233,20 @@ fn connect_that_breaks_a_rule_is_refused_before_dialling() {
     rig.connect.password = Some(skytether_core::secret::Secret::new(*b"pw"));
     let to = skytether_core::link::Endpoint::tcp("test", 1883);
     assert!(matches!(rig.session.dial(rig.now, &to, rig.connect.clone()), Err(Rejected::Invalid(_))));
+}
+
+#[test]
+fn r_10_the_password_is_not_in_the_debug_output_not_even_as_numbers() {
+    let mut rig = Rig::new(Options::default(), true);
+    rig.connect.user_name = Some("user".into());
+    rig.connect.password = Some(Secret::new("hunter2!"));
+    rig.open();
+    for part in [3, 20, 100] {
+        let shown = format!("{:?}", rig.session);
+        let numbers = format!("{:?}", "hunter2!".as_bytes());
+        assert!(!shown.contains("hunter2!"), "{shown}");
+        assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+        assert!(shown.contains("Connecting"), "{shown}");
+        rig.tx_some(part);
+    }
 }

@@ -231,6 +231,58 @@ fn r_90_a_message_that_could_not_be_stored_holds_up_none_behind_it() {
     rig.settle();
     assert_eq!(rig.tx(), publish(QoS::AtMostOnce, false, 0, b"b"));
     assert!(rig.got().contains(&Got::Delivered(2)));
+
+/// A record with a sound checksum: client `dev`, next id 9, no ids received, these messages.
+fn sealed(messages: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = b"\0\x03dev\0\x09\0\0".to_vec();
+    body.extend(u32::try_from(messages.len()).unwrap().to_be_bytes());
+    body.extend(messages.concat());
+    let mut record = b"SKYT\x01".to_vec();
+    record.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
+    record.extend(crc32fast::hash(&body).to_be_bytes());
+    record.extend(body);
+    record
+}
+
+fn kept(state: u8, level: u8, id: u16, id_at: u32, bytes: &[u8]) -> Vec<u8> {
+    let len = u32::try_from(bytes.len()).unwrap();
+    [&[state, level][..], &id.to_be_bytes(), &id_at.to_be_bytes(), &len.to_be_bytes(), bytes].concat()
+}
+
+#[test]
+fn r_91_a_record_goes_on_only_with_messages_that_may_go_out_as_they_stand() {
+    let in_flight = publish(Q1, false, 5, b"21.5");
+    let twice_2 = publish(QoS::ExactlyOnce, false, 5, b"21.5");
+    let open = |messages: &[Vec<u8>]| {
+        let mut rig = Rig::new(persistent(), false);
+        rig.record = Some(sealed(messages));
+        rig.open();
+        rig
+    };
+    for messages in [
+        vec![kept(0, 1, 0, 7, &publish(Q1, false, 0, b"x"))],
+        vec![kept(1, 1, 5, 7, &in_flight), kept(3, 2, 6, 0, b"")],
+        vec![kept(2, 2, 5, 7, &twice_2)],
+    ] {
+        let mut rig = open(&messages);
+        assert!(rig.got().is_empty() && rig.tx()[0] == 0x10, "{messages:02x?}");
+    }
+    for (why, messages) in [
+        ("no packet", vec![kept(1, 1, 5, 0, b"\0\x05")]),
+        ("another packet", vec![kept(1, 1, 5, 2, &ack(0x40, 5))]),
+        ("another id", vec![kept(1, 1, 6, 7, &in_flight)]),
+        ("the id elsewhere", vec![kept(1, 1, 5, 9, &in_flight)]),
+        ("another quality of service", vec![kept(2, 2, 5, 7, &in_flight)]),
+        ("a state of another quality of service", vec![kept(2, 1, 5, 7, &in_flight)]),
+        ("two packets in one", vec![kept(1, 1, 5, 7, &in_flight.repeat(2))]),
+        ("one id twice", vec![kept(1, 1, 5, 7, &in_flight), kept(3, 2, 5, 0, b"")]),
+        ("an offset beyond everything", vec![kept(0, 1, 0, u32::MAX, &in_flight)]),
+        ("something behind the last", vec![kept(1, 1, 5, 7, &in_flight), Vec::new(), vec![0]]),
+    ] {
+        let mut rig = open(&messages);
+        assert!(matches!(rig.got()[..], [Got::Down(Cause::Storage(_))]), "{why}");
+        assert!(rig.tx().is_empty(), "{why}");
+    }
 }
 
 #[test]

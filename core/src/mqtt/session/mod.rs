@@ -31,6 +31,7 @@ use crate::{
     mqtt::codec,
 };
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+use core::fmt;
 use ids::Ids;
 use inbound::Inbound;
 use keepalive::{Alive, KeepAlive};
@@ -57,7 +58,6 @@ enum Phase {
 }
 
 /// A sans-IO MQTT client. It implements [`Link`](crate::link::Link); what is wider than that is here.
-#[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent facts about one connection, each asked on its own")]
 pub struct Session {
     options: Options,
@@ -385,6 +385,25 @@ impl Session {
         }
         let at = removals.iter().position(|removal| removal.id.is_some() && overdue(removal.asked))?;
         Some(removals.remove(at).tag)
+    }
+}
+
+impl fmt::Debug for Session {
+    /// Where it stands and what it holds; never the bytes that wait for the pipe, since CONNECT carries the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("phase", &self.phase)
+            .field("now", &self.now)
+            .field("connect", &self.connect)
+            .field("ready", &self.ready)
+            .field("finished", &self.finished)
+            .field("control", &self.control.len().saturating_sub(self.control_sent))
+            .field("messages", &self.lanes.live())
+            .field("buffered", &self.buffered())
+            .field("inbound", &self.inbound)
+            .field("requests", &self.requests)
+            .field("keepalive", &self.keepalive)
+            .finish_non_exhaustive()
     }
 }
 

@@ -421,6 +421,7 @@ impl Outbox {
     /// Every message ends so.
     pub(super) fn fail_all(&mut self, why: Failure) {
         self.fail(why, |_| true);
+        self.find_soonest();
     }
 
     /// Every message that `which` names ends so. Only for messages that are not on their way.
@@ -449,11 +450,12 @@ impl Outbox {
         self.fail(Failure::Expired, |packet| {
             packet.state == State::Queued && packet.expires.is_some_and(|expires| expires <= now)
         });
-        self.soonest = self
-            .packets
-            .iter()
-            .filter(|packet| packet.state == State::Queued)
-            .fold(None, |soonest, packet| earlier(soonest, packet.expires));
+        self.find_soonest();
+    }
+
+    fn find_soonest(&mut self) {
+        let queued = self.packets.iter().filter(|packet| packet.state == State::Queued);
+        self.soonest = queued.fold(None, |soonest, packet| earlier(soonest, packet.expires));
     }
 
     /// The oldest message that may be dropped for a newer one: one that is not released, of QoS 0 if asked.
@@ -516,6 +518,8 @@ impl Outbox {
         self.next = self.limit;
         self.run = (0, 0);
         self.run_to = self.limit;
+        // What is queued again may expire again.
+        self.find_soonest();
     }
 
     /// Sets the run to the first packets that are due and lie side by side.

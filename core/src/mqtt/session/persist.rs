@@ -13,7 +13,10 @@ use super::{
     inbound::Inbound,
     outbox::{Outbox, State},
 };
-use crate::{link::QoS, mqtt::codec::PacketId};
+use crate::{
+    link::QoS,
+    mqtt::codec::{self, Outgoing, Packet, PacketId},
+};
 use alloc::{collections::VecDeque, vec::Vec};
 
 const MAGIC: &[u8; 4] = b"SKYT";
@@ -170,7 +173,15 @@ pub(super) fn open<'a>(record: &'a [u8], client_id: &str) -> Result<Opened<'a>, 
     }
     let mut messages = Vec::new();
     for _ in 0..read.u32().ok_or(damaged)? {
-        messages.push(message(&mut read).ok_or(damaged)?);
+        let message = message(&mut read).ok_or(damaged)?;
+        let taken = |other: &Kept<'_>| message.id != 0 && other.id == message.id;
+        if messages.iter().any(taken) {
+            return Err(damaged);
+        }
+        messages.push(message);
+    }
+    if !read.0.is_empty() {
+        return Err(damaged);
     }
     Ok(Opened { next_id, received, messages })
 }
@@ -208,9 +219,33 @@ fn message<'a>(read: &mut Reader<'a>) -> Option<Kept<'a>> {
     let id_at = usize::try_from(read.u32()?).ok()?;
     let len = usize::try_from(read.u32()?).ok()?;
     let bytes = read.take(len)?;
-    let fits = bytes.len() >= id_at + 2 || (state == State::PubComp && bytes.is_empty());
-    let named = (id != 0) != (state == State::Queued);
-    (fits && named && qos != QoS::AtMostOnce).then_some(Kept { state, qos, id, id_at, bytes })
+    let sound = match state {
+        State::PubComp => qos == QoS::ExactlyOnce && id != 0 && bytes.is_empty(),
+        State::PubAck => qos == QoS::AtLeastOnce && is_publish(bytes, qos, id, id_at),
+        State::PubRec => qos == QoS::ExactlyOnce && is_publish(bytes, qos, id, id_at),
+        State::Queued | State::Leaving | State::Over(_) | State::Gone => {
+            id == 0 && qos != QoS::AtMostOnce && is_publish(bytes, qos, 0, id_at)
+        }
+    };
+    sound.then_some(Kept { state, qos, id, id_at, bytes })
+}
+
+/// Whether `bytes` are one PUBLISH at this quality of service, and its packet id stands at `id_at` and is `id`; 0 for
+/// one that is written when it leaves. A checksum proves no more than that the record is as somebody wrote it, and what
+/// is in it goes out as it is.
+fn is_publish(bytes: &[u8], qos: QoS, id: u16, id_at: usize) -> bool {
+    let mut copy = bytes.to_vec();
+    if id == 0 {
+        let Some(place) = copy.get_mut(id_at..).and_then(|rest| rest.first_chunk_mut::<2>()) else { return false };
+        *place = [0, 1];
+    }
+    let Ok(Some((Packet::Publish(publish), used))) = codec::decode(&copy, usize::MAX) else { return false };
+    let codec::Publish { topic, payload, delivery, dup, retain } = publish;
+    let measured = Outgoing { topic: &[topic], payload, delivery, dup, retain }.measure();
+    used == bytes.len()
+        && delivery.qos() == qos
+        && delivery.id().map(PacketId::get) == Some(id.max(1))
+        && measured.is_ok_and(|measured| measured.id_at == id_at && measured.len == used)
 }
 
 struct Reader<'a>(&'a [u8]);

@@ -1,0 +1,56 @@
+//! What does each fuzz target do with its bytes? One plain function a target, so that tests replay what libFuzzer finds.
+//!
+//! A body panics where an invariant is broken, and never otherwise. It looks at nothing but its bytes: same bytes, same
+//! outcome.
+#![forbid(unsafe_code)]
+#![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a body reports what it finds by panicking"
+)]
+
+mod broker;
+mod frame;
+mod packets;
+mod record;
+mod rules;
+mod script;
+mod session;
+mod tencent;
+mod topic;
+mod wire;
+
+/// One fuzz target.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Target {
+    /// Its name: of the binary in `fuzz_targets/`, and of the folder in `corpus/`.
+    pub name: &'static str,
+    /// Its body.
+    pub run: fn(&[u8]),
+}
+
+/// All targets, in the order in which they run.
+pub const TARGETS: [Target; 8] = [
+    Target { name: "frame", run: frame::run },
+    Target { name: "packets", run: packets::run },
+    Target { name: "session", run: session::run },
+    Target { name: "record", run: record::run },
+    Target { name: "topic", run: topic::run },
+    Target { name: "broker", run: broker::run },
+    Target { name: "tencent", run: tencent::run },
+    Target { name: "rules", run: rules::run },
+];
+
+/// Runs the body of the target with this name.
+///
+/// # Panics
+/// Where the body finds something, and where no target has this name.
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|target| target.name == name).expect("no target of this name");
+    (target.run)(data);
+}

@@ -231,6 +231,24 @@ fn r_90_a_message_that_could_not_be_stored_holds_up_none_behind_it() {
     rig.settle();
     assert_eq!(rig.tx(), publish(QoS::AtMostOnce, false, 0, b"b"));
     assert!(rig.got().contains(&Got::Delivered(2)));
+}
+
+#[test]
+fn r_6_a_write_that_had_begun_before_does_not_vouch_for_a_message_that_came_after() {
+    let mut rig = Rig::up(persistent(), false);
+    rig.hold_store = true;
+    rig.publish(1, Q1, b"a").unwrap();
+    rig.settle();
+    rig.rx(&publish(Q2, false, 9, b"m"));
+    rig.finish_store();
+    rig.settle();
+    let sent = rig.tx();
+    assert!(!sent.ends_with(&ack(0x50, 9)), "{sent:02x?}");
+    rig.finish_store();
+    rig.settle();
+    let sent = rig.tx();
+    assert!(sent.ends_with(&ack(0x50, 9)), "{sent:02x?}");
+}
 
 /// A record with a sound checksum: client `dev`, next id 9, no ids received, these messages.
 fn sealed(messages: &[Vec<u8>]) -> Vec<u8> {

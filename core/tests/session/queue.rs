@@ -1,6 +1,7 @@
 //! Window, queue, limits and rate.
 
 use crate::rig::{Got, Rig, ack, publish};
+use core::time::Duration;
 use skytether_core::{
     io::{Failure, Rejected},
     limits::Limits,
@@ -243,4 +244,30 @@ fn r_70_the_window_and_the_queue_are_counted_apart() {
     }
     let delivered: Vec<_> = rig.got().into_iter().filter(|got| matches!(got, Got::Delivered(_))).collect();
     assert_eq!(delivered, [2, 3, 4, 5, 6].map(Got::Delivered));
+}
+
+#[test]
+fn r_76_a_message_that_a_cut_puts_back_into_the_queue_still_expires() {
+    let mut rig = Rig::up(Options::default(), false);
+    rig.publish_on(Lane::App, 1, Q1, b"old", Some(Duration::from_secs(10))).unwrap();
+    rig.publish_on(Lane::App, 2, Q1, b"short", Some(Duration::from_secs(5))).unwrap();
+    // Both are released and not one byte has left; the queue has nothing that could expire.
+    rig.seconds(6);
+    rig.lose();
+    rig.got.clear();
+    rig.seconds(1);
+    rig.settle();
+    assert_eq!(rig.got(), [Got::Failed(2, Failure::Expired)]);
+    rig.seconds(4);
+    assert_eq!(rig.got(), [Got::Failed(1, Failure::Expired)]);
+}
+
+#[test]
+fn r_9_nothing_is_left_to_expire_once_everything_has_failed() {
+    let mut rig = Rig::new(Options::default(), false);
+    rig.publish_on(Lane::App, 1, Q1, b"x", Some(Duration::from_secs(5))).unwrap();
+    rig.session.finish();
+    rig.settle();
+    assert_eq!(rig.got(), [Got::Failed(1, Failure::Closed)]);
+    assert_eq!(rig.session.deadline(), None);
 }

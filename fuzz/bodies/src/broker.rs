@@ -114,7 +114,7 @@ fn live(data: &[u8]) -> Vec<Vec<u8>> {
                 let (topic, qos) = (script.pick(&TOPICS), script.pick(&LEVELS));
                 let payload = script.piece().to_vec();
                 let target = if script.choice(2) == 0 { Target::Subscribers } else { Target::Client("c1".into()) };
-                let message = Outgoing { topic: topic.into(), payload: payload.into(), qos, retain: false };
+                let message = Outgoing { topic: topic.into(), payload, qos, retain: false };
                 broker.send(now, &target, &message).expect("a topic name");
             }
         }
@@ -167,7 +167,8 @@ fn packet(kind: u8, script: &mut Script<'_>) -> Vec<u8> {
             }
         }
         4 => {
-            let filters: Vec<_> = (0..=script.choice(3)).map(|_| (script.pick(&FILTERS), script.pick(&LEVELS))).collect();
+            let filters: Vec<_> =
+                (0..=script.choice(3)).map(|_| (script.pick(&FILTERS), script.pick(&LEVELS))).collect();
             subscribe_append(&mut out, id, &filters).expect("valid filters");
         }
         5 => unsubscribe_append(&mut out, id, &[script.pick(&FILTERS)]).expect("a valid filter"),

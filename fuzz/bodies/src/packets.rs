@@ -55,7 +55,8 @@ fn agrees(ours: &Packet<'_>, theirs: &v4::Packet) -> bool {
         }
         (Packet::Publish(ours), v4::Packet::Publish(theirs)) => {
             let id = ours.delivery.id().map_or(0, codec::PacketId::get);
-            (ours.topic, ours.payload, ours.dup, ours.retain) == (&theirs.topic, &theirs.payload, theirs.dup, theirs.retain)
+            (ours.topic, ours.payload, ours.dup, ours.retain)
+                == (&theirs.topic, &theirs.payload, theirs.dup, theirs.retain)
                 && (ours.delivery.qos() == our(theirs.qos) && id == theirs.pkid)
         }
         (Packet::PubAck(ours), v4::Packet::PubAck(theirs)) => ours.get() == theirs.pkid,

@@ -9,7 +9,7 @@ use skytether_core::{
     limits::Limits,
     link::{Connect, Endpoint, Link, Notice, QoS},
     mqtt::{
-        codec::{Packet, decode},
+        codec::{Packet, PacketId, decode},
         session::{OnSessionLost, Options, Session},
     },
 };
@@ -108,7 +108,7 @@ fn take(session: &mut Session, now: Instant, ids: &mut BTreeSet<u16>) {
         let (packet, used) = decode(rest, 1 << 20).expect("what is sent is well-formed (R-8)").expect("and whole");
         if let Packet::Publish(publish) = packet {
             assert_ne!(publish.delivery.qos(), QoS::AtMostOnce, "QoS 0 is not stored");
-            let id = publish.delivery.id().map_or(0, |id| id.get());
+            let id = publish.delivery.id().map_or(0, PacketId::get);
             assert!(ids.insert(id), "{id} twice (R-7)");
         }
         rest = &rest[used..];

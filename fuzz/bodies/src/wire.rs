@@ -72,8 +72,7 @@ pub(crate) fn owned(connect: &codec::Connect<'_>) -> link::Connect {
 pub(crate) fn publish(topic: &str, payload: &[u8], qos: QoS, id: u16, dup: bool) -> Vec<u8> {
     let id = PacketId::new(id.max(1)).expect("not 0");
     let delivery = Delivery::new(qos, id);
-    let message =
-        Outgoing { topic: &[topic], payload, delivery, dup: dup && qos != QoS::AtMostOnce, retain: false };
+    let message = Outgoing { topic: &[topic], payload, delivery, dup: dup && qos != QoS::AtMostOnce, retain: false };
     let mut out = Vec::new();
     message.append(message.measure().expect("a valid topic"), &mut out);
     out

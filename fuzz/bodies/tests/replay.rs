@@ -7,13 +7,10 @@
     reason = "tests fail by panicking"
 )]
 
+use core::panic::AssertUnwindSafe;
 use skytether_core::rng::Rng;
 use skytether_fuzz_bodies::{TARGETS, Target};
-use std::{
-    fs,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
-};
+use std::{fmt::Write as _, fs, panic::catch_unwind, path::PathBuf};
 
 /// Changed inputs of each body: few enough for a second or two in all.
 const CHANGED: usize = 400;
@@ -29,7 +26,10 @@ fn corpus(target: &Target) -> Vec<(PathBuf, Vec<u8>)> {
 /// Runs a body; where it panics, says on what.
 fn run(target: &Target, data: &[u8], what: &str) {
     if catch_unwind(AssertUnwindSafe(|| (target.run)(data))).is_err() {
-        let bytes: String = data.iter().take(400).map(|byte| format!("{byte:02x}")).collect();
+        let bytes = data.iter().take(400).fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        });
         panic!("target {} fails on {what}, {} bytes: {bytes}", target.name, data.len());
     }
 }

@@ -63,6 +63,9 @@ const LEAPS: [u64; 8] = [1, 90, 1_000, 5_000, 11_000, 31_000, 61_000, 4_000_000_
 const FILTERS: [&str; 6] = ["a", "a/+", "#", "$sys/#", "", "bad+"];
 const ENDLESS: usize = 5_000;
 
+/// What a refusal may not change: bytes held, deadline, bytes to send, room.
+type State = (usize, Option<u64>, Vec<u8>, bool);
+
 /// Where the pipe stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pipe {
@@ -177,7 +180,7 @@ impl Life {
             8 => self.send(script.byte().into()),
             9 => self.send(usize::MAX),
             10 => self.now = self.now.after(Duration::from_millis(script.pick(&LEAPS))),
-            11 => self.to_deadline(),
+            11 => self.wait_for_deadline(),
             12..=14 => self.publish(script),
             15 => self.subscribe(script),
             16 => self.unsubscribe(script),
@@ -192,7 +195,7 @@ impl Life {
                 let before = self.state();
                 match self.session.acknowledge(self.now, script.word() % 8) {
                     Ok(()) => {}
-                    Err(why) => self.refused(why, before),
+                    Err(why) => self.refused(why, &before),
                 }
             }
             22 => match script.choice(8) {
@@ -354,7 +357,7 @@ impl Life {
         panic!("it sends for ever (R-1)");
     }
 
-    fn to_deadline(&mut self) {
+    fn wait_for_deadline(&mut self) {
         if let Some(deadline) = self.session.deadline() {
             self.now = self.now.max(deadline.at);
         }
@@ -390,13 +393,13 @@ impl Life {
         self.log.push(entry);
     }
 
-    fn state(&self) -> (usize, Option<u64>, Vec<u8>, bool) {
+    fn state(&self) -> State {
         let deadline = self.session.deadline().map(|deadline| deadline.at.0);
         (self.session.buffered(), deadline, self.session.transmit().to_vec(), self.session.room())
     }
 
-    fn refused(&mut self, why: Rejected, before: (usize, Option<u64>, Vec<u8>, bool)) {
-        assert_eq!(self.state(), before, "refused as {why:?}, and yet something changed (R-11)");
+    fn refused(&mut self, why: Rejected, before: &State) {
+        assert_eq!(&self.state(), before, "refused as {why:?}, and yet something changed (R-11)");
         self.log.push(Entry::Refused(why));
     }
 
@@ -404,13 +407,14 @@ impl Life {
         let (lane, qos) = (script.pick(&LANES), script.pick(&LEVELS));
         let topic = script.pick(&[&["t/", "x"][..], &["y"], &["z", "/", "w"], &["bad/", "#"], &[]]);
         let ttl = script.pick(&[None, None, None, Some(Duration::from_secs(3))]);
-        let payload: Vec<u8> = (0..usize::from(script.byte()) * 2).map(|n| u8::try_from(n % 251).unwrap_or(0)).collect();
+        let payload: Vec<u8> =
+            (0..usize::from(script.byte()) * 2).map(|n| u8::try_from(n % 251).unwrap_or(0)).collect();
         let tag = self.ledger.tag();
         let before = self.state();
         let publish = Publish { tag, lane, topic, payload: &payload, qos, retain: false, ttl };
         match self.session.publish(self.now, publish) {
             Ok(()) => self.ledger.accepted(tag, Kind::Publish(qos)),
-            Err(why) => self.refused(why, before),
+            Err(why) => self.refused(why, &before),
         }
     }
 
@@ -421,7 +425,7 @@ impl Life {
         let before = self.state();
         match self.session.subscribe_many(self.now, tag, lane, &filters) {
             Ok(()) => self.ledger.accepted(tag, Kind::Subscribe(filters.len())),
-            Err(why) => self.refused(why, before),
+            Err(why) => self.refused(why, &before),
         }
     }
 
@@ -431,7 +435,7 @@ impl Life {
         let before = self.state();
         match self.session.unsubscribe_many(self.now, tag, &filters) {
             Ok(()) => self.ledger.accepted(tag, Kind::Unsubscribe),
-            Err(why) => self.refused(why, before),
+            Err(why) => self.refused(why, &before),
         }
     }
 

@@ -108,7 +108,10 @@ impl Peer {
                 let Some(id) = publish.delivery.id() else { return };
                 let qos = publish.delivery.qos();
                 let open = Open { qos, topic: publish.topic.into(), payload: publish.payload.into() };
-                assert!(self.sent_here.insert(id.get()), "{id:?} sent twice on one connection [4.4.0-1], or in use (R-7)");
+                assert!(
+                    self.sent_here.insert(id.get()),
+                    "{id:?} sent twice on one connection [4.4.0-1], or in use (R-7)"
+                );
                 assert!(!self.requests.contains(&id.get()), "{id:?} is a request's (R-7)");
                 if let Some(held) = self.open.insert(id.get(), open) {
                     assert!(publish.dup, "{id:?} is in use (R-7)");
@@ -137,11 +140,9 @@ impl Peer {
             Packet::PubRel(id) => self.owed.push_back(Owed::Ack(AckKind::PubComp, *id)),
             Packet::PingReq => self.owed.push_back(Owed::PingResp),
             Packet::Disconnect => self.parted = true,
-            Packet::Connect(_)
-            | Packet::ConnAck(_)
-            | Packet::SubAck(_)
-            | Packet::UnsubAck(_)
-            | Packet::PingResp => panic!("a client sends no {packet:?} (R-8)"),
+            Packet::Connect(_) | Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
+                panic!("a client sends no {packet:?} (R-8)")
+            }
         }
         while self.owed.len() > 64 {
             self.owed.pop_front();
@@ -219,7 +220,8 @@ impl Peer {
         match self.owed.remove(at % self.owed.len()) {
             Some(Owed::Ack(kind, id)) => ack(kind, id).to_vec(),
             Some(Owed::SubAck(id, count)) => {
-                let codes: Vec<_> = (0..count).map(|n| QoS::from_level(u8::try_from((at + n) % 4).unwrap_or(0))).collect();
+                let codes: Vec<_> =
+                    (0..count).map(|n| QoS::from_level(u8::try_from((at + n) % 4).unwrap_or(0))).collect();
                 let mut out = Vec::new();
                 suback_append(&mut out, id, &codes).expect("at least one code");
                 out

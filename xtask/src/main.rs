@@ -7,6 +7,7 @@
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")
 )]
 
+mod fuzz;
 mod layers;
 mod nostd;
 mod peers;
@@ -51,6 +52,16 @@ enum Command {
         /// Target triples [default: the ones that CI builds].
         targets: Vec<String>,
     },
+    /// Run all fuzz targets in turn and print a table; what they find is named with its file.
+    ///
+    /// Needs a nightly toolchain; cargo-fuzz is installed where it is missing. The seeds run without either, in `test`.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// Run only this target.
+        target: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -80,5 +91,6 @@ fn run(arguments: &Arguments) -> Result<bool> {
             println!("{outcome}");
             Ok(true)
         }
+        Command::Fuzz { seconds, target } => fuzz::run(&Project::new(root, asked), *seconds, target.as_deref()),
     }
 }

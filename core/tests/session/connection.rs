@@ -230,7 +230,7 @@ fn connack_with_session_present_on_a_clean_session_is_a_protocol_error() {
 #[test]
 fn connect_that_breaks_a_rule_is_refused_before_dialling() {
     let mut rig = Rig::new(Options::default(), true);
-    rig.connect.password = Some(skytether_core::secret::Secret::new(*b"pw"));
+    rig.connect.password = Some(Secret::new(*b"pw"));
     let to = skytether_core::link::Endpoint::tcp("test", 1883);
     assert!(matches!(rig.session.dial(rig.now, &to, rig.connect.clone()), Err(Rejected::Invalid(_))));
 }

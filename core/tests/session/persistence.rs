@@ -302,20 +302,3 @@ fn r_91_a_record_goes_on_only_with_messages_that_may_go_out_as_they_stand() {
         assert!(rig.tx().is_empty(), "{why}");
     }
 }
-
-#[test]
-fn r_6_a_write_that_had_begun_before_does_not_vouch_for_a_message_that_came_after() {
-    let mut rig = Rig::up(persistent(), false);
-    rig.hold_store = true;
-    rig.publish(1, Q1, b"a").unwrap();
-    rig.settle();
-    rig.rx(&publish(Q2, false, 9, b"m"));
-    rig.finish_store();
-    rig.settle();
-    let sent = rig.tx();
-    assert!(!sent.ends_with(&ack(0x50, 9)), "{sent:02x?}");
-    rig.finish_store();
-    rig.settle();
-    let sent = rig.tx();
-    assert!(sent.ends_with(&ack(0x50, 9)), "{sent:02x?}");
-}

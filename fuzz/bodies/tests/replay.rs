@@ -7,10 +7,10 @@
     reason = "tests fail by panicking"
 )]
 
-use core::panic::AssertUnwindSafe;
+use core::{fmt::Write as _, panic::AssertUnwindSafe};
 use skytether_core::rng::Rng;
 use skytether_fuzz_bodies::{TARGETS, Target};
-use std::{fmt::Write as _, fs, panic::catch_unwind, path::PathBuf};
+use std::{fs, panic::catch_unwind, path::PathBuf};
 
 /// Changed inputs of each body: few enough for a second or two in all.
 const CHANGED: usize = 400;

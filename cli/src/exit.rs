@@ -1,5 +1,6 @@
 //! With which code does the tool end when something went wrong, and what does it say?
 
+use crate::check::Step;
 use core::fmt;
 use skytether_core::io::Cause;
 use skytether_tokio::SendError;
@@ -8,14 +9,23 @@ use skytether_tokio::SendError;
 pub const CODES: &str = "\
 Exit codes:
   0    done
-  1    the story broke off: a connection was lost, a message did not arrive, no observer came
+  1    a story broke off: a connection was lost, a message did not arrive, no observer came
   2    the command line is wrong
-  3    the simulated cloud or the observers' port could not start, or a device is configured wrongly
-  4    a device could not reach the cloud: TCP, or no answer to CONNECT
-  5    a device was refused: CONNACK with a code that is not 0
+  3    something could not start (a port that is taken), or a profile, file or option cannot be used
+  4    the cloud could not be reached: name, TCP, TLS, WebSocket, or no answer to CONNECT
+  5    the cloud refused: CONNACK with a code that is not 0
   6    a subscription failed
   7    publishing failed
-  130  ended by Ctrl-C";
+  8    the time of --timeout is over
+  10   check failed at DNS
+  11   check failed at TCP
+  12   check failed at TLS
+  13   check failed at WebSocket
+  14   check failed at CONNACK: no answer, or none that MQTT knows (a refusal is 5)
+  130  ended by Ctrl-C before it was done; 0 for what only Ctrl-C ends (sim, run, sub without a count)";
+
+/// The exit code of what Ctrl-C ended.
+pub const INTERRUPTED: u8 = 130;
 
 /// What went wrong, and at which step.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +71,13 @@ pub enum Failure {
         /// How it ended.
         error: SendError,
     },
+    /// The cloud did not tell the time.
+    Time {
+        /// The device.
+        who: String,
+        /// How the question ended.
+        error: SendError,
+    },
     /// A connection that was up has ended.
     Lost {
         /// The device.
@@ -84,6 +101,15 @@ pub enum Failure {
     },
     /// Nobody subscribed at the observers' port in time.
     NoObserver,
+    /// A step of a check failed, for the reason given.
+    Step {
+        /// The step.
+        step: Step,
+        /// Why, and what to look at.
+        why: String,
+    },
+    /// The time that the user gave is over.
+    TimeOver,
     /// Ctrl-C.
     Interrupted,
 }
@@ -92,13 +118,15 @@ impl Failure {
     /// The exit code, as [`CODES`] lists it.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Lost { .. } | Self::NotForwarded { .. } | Self::NoObserver => 1,
+            Self::Lost { .. } | Self::Time { .. } | Self::NotForwarded { .. } | Self::NoObserver => 1,
             Self::Start(_) | Self::Configuration { .. } => 3,
             Self::Unreachable { .. } => 4,
             Self::Refused { .. } => 5,
             Self::Subscription { .. } => 6,
             Self::Publish { .. } => 7,
-            Self::Interrupted => 130,
+            Self::TimeOver => 8,
+            Self::Step { step, .. } => step.code(),
+            Self::Interrupted => INTERRUPTED,
         }
     }
 }
@@ -119,6 +147,7 @@ impl fmt::Display for Failure {
             }
             Self::Subscription { who, topic, error } => write!(f, "{who}: subscribing to {topic} {error}"),
             Self::Publish { who, topic, error } => write!(f, "{who}: publishing to {topic} {error}"),
+            Self::Time { who, error } => write!(f, "{who}: asking for the time {error}"),
             Self::Lost { who, cause } => write!(f, "{who}: the connection ended in the middle: {cause}"),
             Self::Configuration { who, why } => write!(f, "{who}: {why}"),
             Self::NotForwarded { who, topic } => write!(
@@ -126,6 +155,8 @@ impl fmt::Display for Failure {
                 "{who}: the door's message did not arrive on {topic}; the cloud's lines above say what its rule made of it"
             ),
             Self::NoObserver => f.write_str("nobody subscribed at the observers' port within a minute"),
+            Self::Step { step, why } => write!(f, "the check failed at {step}: {why}"),
+            Self::TimeOver => f.write_str("the time of --timeout is over"),
             Self::Interrupted => f.write_str("ended by Ctrl-C"),
         }
     }

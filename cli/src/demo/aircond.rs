@@ -1,13 +1,13 @@
 //! What does the air conditioner do? It subscribes to its commands, obeys them, and tells the temperature each second.
 
 use super::{device::Actor, pace::Stage};
-use crate::exit::Failure;
+use crate::{exit::Failure, target::TencentDevice};
 use core::time::Duration;
 use skytether_core::{
     io,
     link::QoS,
     message::Received,
-    tencent::{Answer, Command, Config, UserTopic},
+    tencent::{Answer, Command, UserTopic},
 };
 use skytether_simulator::home::{self, command_action};
 use skytether_tokio::{Pending, SendError};
@@ -23,13 +23,13 @@ const CONTROL: &str = "control";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The air conditioner of the demo.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "the demo and its tests write it field by field")]
 pub struct AirConditioner {
     /// Who it is and where it connects.
-    pub config: Config,
-    /// How many temperatures it tells.
-    pub ticks: usize,
+    pub device: TencentDevice,
+    /// How many temperatures it tells; `None`: it goes on for ever, over lost connections too.
+    pub ticks: Option<usize>,
     /// Before which of them, counted from 0, a command comes: it waits for the command if need be.
     pub cues: Vec<usize>,
 }
@@ -48,11 +48,15 @@ impl AirConditioner {
     /// # Errors
     /// [`Failure`] names the step.
     pub async fn run(&self, stage: &Stage, told: &watch::Sender<usize>) -> Result<(), Failure> {
-        let mut actor = Actor::start(stage, self.config.clone())?;
+        let mut actor = Actor::start(stage, &self.device)?;
+        if self.ticks.is_none() {
+            actor.outlast();
+        }
         actor.connected().await?;
 
         let topic = actor.topic(CONTROL);
-        let failed = |error| Failure::Subscription { who: self.config.device.to_string(), topic: topic.clone(), error };
+        let who = actor.who().to_owned();
+        let failed = |error| Failure::Subscription { who: who.clone(), topic: topic.clone(), error };
         let subscribe = Command::Subscribe { filter: UserTopic::own(CONTROL), qos: QoS::AtLeastOnce };
         let mut granted = actor.handle().submit(subscribe).await.map_err(failed)?;
         actor.say(format_args!("subscribe success topic:{topic}"));
@@ -60,7 +64,7 @@ impl AirConditioner {
         let mut room = Room { model: home::AirConditioner::default(), subscribed: false, commands: 0 };
         let mut seconds = interval(stage.speed().real(SECOND).max(Duration::from_millis(1)));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for tick in 0..self.ticks {
+        for tick in 0..self.ticks.unwrap_or(usize::MAX) {
             let commands = self.cues.iter().filter(|cue| **cue <= tick).count();
             let until = |room: &Room| (tick == 0 || room.subscribed) && room.commands >= commands;
             // Twice, so that a door that fails is heard first: it knows more.
@@ -74,7 +78,7 @@ impl AirConditioner {
                     return Err(failed(SendError::Failed(io::Failure::TimedOut)));
                 }
                 Err(Broken::Overdue) => {
-                    return Err(Failure::NotForwarded { who: self.config.device.to_string(), topic });
+                    return Err(Failure::NotForwarded { who, topic });
                 }
             }
             actor.say(room.model.tick());

@@ -1,22 +1,33 @@
-//! Which cloud is the demo told on? Two products, a device in each with a secret of this run, and the rule between them.
+//! Which cloud is a demo told on? Three products, a device in each with a secret of this run, and the rule between two.
 
 use super::observer::{News, Watched};
 use crate::{
     exit::Failure,
     log::{Log, Verbosity},
+    target::{TencentDevice, seed},
 };
 use base64ct::{Base64, Encoding as _};
-use core::net::{Ipv4Addr, SocketAddr};
-use skytether_core::tencent::{
-    Config, Proof,
-    endpoint::{self, Transport},
-    identity::{DeviceName, DeviceSecret, IdentityError, ProductId},
+use core::{
+    fmt::Display,
+    net::{Ipv4Addr, SocketAddr},
+};
+use skytether_core::{
+    portable::profile::Transport,
+    tencent::{
+        Config, Proof,
+        endpoint::Server as Place,
+        identity::{DeviceName, DeviceSecret, IdentityError, ProductId},
+    },
 };
 use skytether_simulator::{
     rules::Definition,
-    server::{self, Server},
+    server::{
+        self, Listeners, Server,
+        tls::{Acceptor, Authority},
+    },
     tencent::{self as simulated, DeviceConfig, ProductConfig, SecretText, TencentCloud},
 };
+use skytether_tokio::{Roots, Tls};
 use tokio::{sync::mpsc, task::JoinHandle};
 use zeroize::Zeroizing;
 
@@ -24,6 +35,8 @@ use zeroize::Zeroizing;
 pub const DOOR: (&str, &str) = ("DOORPRD9A1", "door1");
 /// Product and name of the air conditioner.
 pub const AIR_CONDITIONER: (&str, &str) = ("AIRCPRD7B2", "AirConditioner1");
+/// Product and name of the device that asks for the time: those of the document.
+pub const CLOCK: (&str, &str) = ("UJDZES2SR2", "test1");
 /// The packet id of the first message that the cloud sends to the air conditioner: that of the document.
 const FIRST_PACKET_ID: u16 = 24;
 /// Pieces of news that may wait for whoever hears them.
@@ -31,68 +44,99 @@ const NEWS: usize = 1024;
 /// Bytes of a device secret.
 const SECRET: usize = 16;
 
+/// Where a cloud listens on 127.0.0.1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "the demos and their tests write it")]
+pub struct Listen {
+    /// How packets travel.
+    pub transport: Transport,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+}
+
 /// The simulated cloud, listening.
 #[derive(Debug)]
 pub struct Cloud {
     server: Server<Watched>,
-    door: Config,
-    air_conditioner: Config,
+    endpoint: String,
+    door: TencentDevice,
+    air_conditioner: TencentDevice,
+    clock: TencentDevice,
     rule: Definition,
     narrator: Option<JoinHandle<()>>,
 }
 
 impl Cloud {
-    /// Starts it on 127.0.0.1; port 0 takes a free one. `python_wire` chooses the rule that passes bytes on unchanged.
+    /// Starts it. `python_wire` chooses the rule that passes bytes on unchanged.
     ///
     /// # Errors
     /// [`Failure::Start`].
-    pub async fn start(port: u16, python_wire: bool, log: &Log) -> Result<Self, Failure> {
-        Ok(Self::with_news(port, python_wire, log).await?.0)
+    pub async fn start(listen: Listen, python_wire: bool, log: &Log) -> Result<Self, Failure> {
+        Ok(Self::with_news(listen, python_wire, log).await?.0)
     }
 
     /// Starts it, and tells of its messages.
     pub(super) async fn with_news(
-        port: u16,
+        listen: Listen,
         python_wire: bool,
         log: &Log,
     ) -> Result<(Self, mpsc::Receiver<News>), Failure> {
-        let broken = |why: &dyn core::fmt::Display| Failure::Start(format!("the simulated cloud cannot start: {why}"));
-        let seed = skytether_tokio::seed().map_err(|error| broken(&error))?;
-        let (door_secret, air_secret) = (secret()?, secret()?);
+        let broken = |why: &dyn Display| Failure::Start(format!("the simulated cloud cannot start: {why}"));
+        let [door, air, clock] = [secret()?, secret()?, secret()?];
         let rule = rule(python_wire);
         let config = simulated::Config {
-            products: vec![product(DOOR, &door_secret, 1), product(AIR_CONDITIONER, &air_secret, FIRST_PACKET_ID)],
+            products: vec![
+                product(DOOR, &door, 1),
+                product(AIR_CONDITIONER, &air, FIRST_PACKET_ID),
+                product(CLOCK, &clock, 1),
+            ],
             rules: vec![rule.clone()],
             ..simulated::Config::default()
         };
-        let cloud = TencentCloud::new(&config, seed).map_err(|error| broken(&error))?;
+        let cloud = TencentCloud::new(&config, seed()?).map_err(|error| broken(&error))?;
         let (tell, news) = mpsc::channel(NEWS);
-        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let server = Server::start(Watched::new(cloud, tell), server::Config { addr, ..server::Config::default() });
-        let server = server.await.map_err(|error| broken(&format_args!("{addr} cannot be listened on: {error}")))?;
-        let port = server.addr().port();
-        let door = device(DOOR, &door_secret, port).map_err(|error| broken(&error))?;
-        let air_conditioner = device(AIR_CONDITIONER, &air_secret, port).map_err(|error| broken(&error))?;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, listen.port));
+        let (listeners, tls) = listeners(addr, listen.transport).map_err(|error| broken(&error))?;
+        let server = Server::listen(Watched::new(cloud, tell), server::Config::default(), listeners);
+        let server = server.await.map_err(|error| broken(&error))?;
+        let place = Place {
+            transport: listen.transport.into(),
+            domain: Some(addr.ip().to_string()),
+            port: Some(server.addr().port()),
+            ..Place::default()
+        };
+        let device = |who, secret: &str| {
+            let config = device(who, secret, place.clone()).map_err(|error| broken(&error))?;
+            Ok(TencentDevice { config, tls: tls.clone() })
+        };
+        let (door, air_conditioner, clock) =
+            (device(DOOR, &door)?, device(AIR_CONDITIONER, &air)?, device(CLOCK, &clock)?);
+        let endpoint = clock.endpoint()?.to_string();
         let narrator = log.shows(Verbosity::Cloud).then(|| tokio::spawn(narrate(server.handle().trace(), log.clone())));
-        Ok((Self { server, door, air_conditioner, rule, narrator }, news))
+        Ok((Self { server, endpoint, door, air_conditioner, clock, rule, narrator }, news))
     }
 
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.server.addr()
+    /// Where it listens, as a URL.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// The door as the account has it, and where it connects.
-    pub fn door(&self) -> &Config {
+    pub fn door(&self) -> &TencentDevice {
         &self.door
     }
 
     /// The air conditioner, likewise.
-    pub fn air_conditioner(&self) -> &Config {
+    pub fn air_conditioner(&self) -> &TencentDevice {
         &self.air_conditioner
     }
 
-    /// The rule between the two.
+    /// The device that asks for the time, likewise.
+    pub fn clock(&self) -> &TencentDevice {
+        &self.clock
+    }
+
+    /// The rule between door and air conditioner.
     pub fn rule(&self) -> &Definition {
         &self.rule
     }
@@ -105,6 +149,25 @@ impl Cloud {
             let _ = narrator.await;
         }
     }
+}
+
+/// What to listen on for a transport, and whom a device has to trust then: an authority of this run, if any.
+fn listeners(addr: SocketAddr, transport: Transport) -> Result<(Listeners, Tls), Box<dyn core::error::Error>> {
+    let (mut listeners, mut tls) = (Listeners::default(), Tls::default());
+    if transport.is_secure() {
+        let authority = Authority::new("skytether demo CA")?;
+        let certificate = authority.server(&["127.0.0.1", "localhost"])?;
+        listeners.acceptor = Some(Acceptor::new(&certificate, None)?);
+        tls = Tls::new(Roots::from_bytes(authority.pem().as_bytes())?);
+    }
+    let place = match transport {
+        Transport::Tcp => &mut listeners.tcp,
+        Transport::Tls => &mut listeners.tls,
+        Transport::Ws => &mut listeners.websocket,
+        Transport::Wss => &mut listeners.secure_websocket,
+    };
+    *place = Some(addr);
+    Ok((listeners, tls))
 }
 
 /// The rule of the demo: one that chooses by the target, or one that passes on whatever the door says.
@@ -120,9 +183,7 @@ fn rule(python_wire: bool) -> Definition {
 
 /// A secret that no other run has, as base64 text.
 fn secret() -> Result<Zeroizing<String>, Failure> {
-    let seed = skytether_tokio::seed()
-        .map_err(|error| Failure::Start(format!("the operating system gives no random bytes: {error}")))?;
-    let seed = Zeroizing::new(seed);
+    let seed = Zeroizing::new(seed()?);
     Ok(Zeroizing::new(Base64::encode_string(seed.get(..SECRET).unwrap_or(&seed[..]))))
 }
 
@@ -132,16 +193,15 @@ fn product((product, name): (&str, &str), secret: &str, first_packet_id: u16) ->
     ProductConfig { id: product.to_owned(), classes: Vec::new(), devices: vec![device] }
 }
 
-fn device((product, name): (&str, &str), secret: &str, port: u16) -> Result<Config, IdentityError> {
+fn device((product, name): (&str, &str), secret: &str, server: Place) -> Result<Config, IdentityError> {
     let proof = Proof::Key(DeviceSecret::from_base64(secret)?);
     let mut config = Config::new(ProductId::new(product)?, DeviceName::new(name)?, proof);
-    let domain = Some(Ipv4Addr::LOCALHOST.to_string());
-    config.server = endpoint::Server { transport: Transport::Tcp, domain, port: Some(port), ..config.server };
+    config.server = server;
     Ok(config)
 }
 
 /// Tells what the cloud sees, until it stops.
-async fn narrate(mut traces: server::Traces, log: Log) {
+pub(crate) async fn narrate(mut traces: server::Traces, log: Log) {
     while let Some(trace) = traces.next().await {
         log.line("cloud", trace);
     }

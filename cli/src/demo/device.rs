@@ -1,14 +1,21 @@
 //! What do all devices of a demo do alike? Connect and look whether it worked, hear messages, say good-bye.
 
 use super::pace::Stage;
-use crate::{exit::Failure, log::Verbosity, packets::PacketLog};
+use crate::{
+    connection::DRAIN,
+    exit::Failure,
+    log::Verbosity,
+    meaning::{Platform, explain},
+    packets::PacketLog,
+    target::{TencentDevice, seed},
+};
 use core::time::Duration;
 use skytether_core::{
     device::{self, Device, Event},
     io::{Cause, Refusal},
     message::Received,
     mqtt::session::{self, Rate, Session},
-    tencent::{self, Answer, Command, Config, Tencent, limits},
+    tencent::{self, Answer, Command, Tencent, limits},
     time::Instant,
 };
 use skytether_tokio::{Events, Handle, Options, spawn};
@@ -28,6 +35,8 @@ pub struct Actor<'s> {
     stage: &'s Stage,
     handle: Handle<Command, Answer>,
     events: Events<Event<tencent::Event>>,
+    /// Whether a connection that ends is no failure, since another follows.
+    outlasts: bool,
 }
 
 impl<'s> Actor<'s> {
@@ -35,24 +44,30 @@ impl<'s> Actor<'s> {
     ///
     /// # Errors
     /// [`Failure::Configuration`] and [`Failure::Start`].
-    pub fn start(stage: &'s Stage, config: Config) -> Result<Self, Failure> {
+    pub fn start(stage: &'s Stage, device: &TencentDevice) -> Result<Self, Failure> {
+        let endpoint = device.endpoint()?;
+        let (config, tls) = (device.config.clone(), device.tls.clone());
         let who = config.device.to_string();
         let prefix = format!("{}/{who}", config.product);
         let broken = |why: String| Failure::Configuration { who: who.clone(), why };
-        let endpoint = config.server.endpoint(&config.product, false).map_err(|error| broken(error.to_string()))?;
         let cloud = Tencent::new(config).map_err(|fatal| broken(fatal.to_string()))?;
         let rate = Rate { per_second: limits::MESSAGES_UP_PER_SECOND, burst: limits::MESSAGES_UP_PER_SECOND };
         let session = Session::new(session::Options { rate: Some(rate), ..session::Options::default() });
-        let seed = skytether_tokio::seed()
-            .map_err(|error| Failure::Start(format!("the operating system gives no random bytes: {error}")))?;
-        let device = Device::new(session, cloud, device::Config::default(), seed, Instant::ZERO);
+        // A story that breaks off leaves no message half delivered.
+        let times = device::Config { drain: Some(DRAIN), ..device::Config::default() };
+        let device = Device::new(session, cloud, times, seed()?, Instant::ZERO);
         let shown = stage.log().shows(Verbosity::Packets);
         let tap = shown.then(|| PacketLog::new(who.clone(), stage.log().clone()).tap());
-        let (handle, events, task) = spawn(device, Options { tap, ..Options::default() });
+        let (handle, events, task) = spawn(device, Options { tap, tls: Some(tls), ..Options::default() });
         stage.enter(task);
         // A fleet spreads its first connections over a second or two; here there is one device, and someone waits.
         handle.reconnect_now();
-        Ok(Self { who, prefix, endpoint: endpoint.to_string(), stage, handle, events })
+        Ok(Self { who, prefix, endpoint: endpoint.to_string(), stage, handle, events, outlasts: false })
+    }
+
+    /// From now on, a connection that ends is waited for to come back.
+    pub fn outlast(&mut self) {
+        self.outlasts = true;
     }
 
     /// Its name.
@@ -119,18 +134,26 @@ impl<'s> Actor<'s> {
     }
 
     fn refused(&self, refusal: Refusal) -> Failure {
-        let (meaning, check) = explain(refusal);
+        let (meaning, check) = explain(Platform::Tencent, refusal);
         Failure::Refused { who: self.who.clone(), code: refusal.code(), meaning, check }
     }
 
     /// The next message on one of its topics. Safe to drop before it is ready.
     ///
     /// # Errors
-    /// [`Failure::Lost`] when the connection ends first.
+    /// [`Failure::Lost`] when the connection ends first, unless it is to [outlast](Self::outlast) that.
     pub async fn message(&mut self) -> Result<Received, Failure> {
         loop {
             let cause = match self.events.next().await {
                 Some(Event::Cloud(tencent::Event::Message(message))) => return Ok(message),
+                Some(Event::Down { cause, .. }) if self.outlasts => {
+                    self.say(format_args!("on_disconnect:{cause}; trying again"));
+                    continue;
+                }
+                Some(Event::Up { session_present }) => {
+                    self.say(format_args!("on_connect:flags:{},rc:0", u8::from(session_present)));
+                    continue;
+                }
                 Some(Event::Down { cause, .. }) => cause,
                 Some(_) => continue,
                 None => Cause::Asked,
@@ -154,25 +177,5 @@ impl<'s> Actor<'s> {
         self.say("disconnect");
         self.handle.close();
         while self.events.next().await.is_some() {}
-    }
-}
-
-/// What a CONNACK code means on this cloud, and what to look at.
-fn explain(refusal: Refusal) -> (&'static str, &'static str) {
-    match refusal {
-        Refusal::ProtocolVersion => {
-            ("the protocol version is refused", "host and port: something else may listen there")
-        }
-        Refusal::IdentifierRejected => (
-            "the client id is refused",
-            "productId and deviceName: the client id is one behind the other, and the cloud has to know that device",
-        ),
-        Refusal::ServerUnavailable => ("the cloud is not available for now", "that it runs, and try again in a while"),
-        Refusal::BadCredentials => (
-            "user name or password is wrong",
-            "deviceSecret first: the password is a signature made with it; then productId and deviceName",
-        ),
-        Refusal::NotAuthorized => ("the device is not authorised", "the console: the device may be disabled"),
-        _ => ("the cloud refuses", "the cloud's documentation of the code"),
     }
 }

@@ -1,11 +1,11 @@
 //! What does the door do? It connects, tells that someone comes or leaves, waits for the acknowledgement, and goes.
 
 use super::{device::Actor, pace::Stage};
-use crate::exit::Failure;
+use crate::{exit::Failure, target::TencentDevice};
 use core::{future::Future, time::Duration};
 use skytether_core::{
     link::QoS,
-    tencent::{Command, Config, UserTopic},
+    tencent::{Command, UserTopic},
 };
 use skytether_simulator::home::{Action, door_payload};
 use tokio::time::timeout;
@@ -15,11 +15,11 @@ const EVENT: &str = "event";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The door of the demo.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "the demo and its tests write it field by field")]
 pub struct Door {
     /// Who it is and where it connects.
-    pub config: Config,
+    pub device: TencentDevice,
     /// The device that it speaks of.
     pub target: String,
     /// Whether it sends what the vendor's Python SDK would.
@@ -33,7 +33,7 @@ impl Door {
     /// # Errors
     /// [`Failure`] names the step.
     pub async fn run(&self, stage: &Stage, action: Action, cue: impl Future<Output = ()>) -> Result<(), Failure> {
-        let mut actor = Actor::start(stage, self.config.clone())?;
+        let mut actor = Actor::start(stage, &self.device)?;
         actor.connected().await?;
         cue.await;
 

@@ -5,13 +5,14 @@
 
 use super::{
     aircond::AirConditioner,
-    cloud::{AIR_CONDITIONER, Cloud, DOOR},
+    cloud::{AIR_CONDITIONER, Cloud, DOOR, Listen},
     door::Door,
     observer::{Copies, News, Observe, Observer},
     pace::{Speed, Stage},
 };
-use crate::{exit::Failure, log::Log};
-use core::{future::Future, time::Duration};
+use crate::{exit::Failure, interrupt::Interrupt, log::Log};
+use core::time::Duration;
+use skytether_core::portable::profile::Transport;
 use skytether_simulator::home::Action;
 use tokio::{
     select,
@@ -30,6 +31,8 @@ const ENTRANCE: Duration = Duration::from_millis(340);
 #[derive(Clone, Copy, PartialEq, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "the command line and tests write it field by field")]
 pub struct Home {
+    /// How packets travel.
+    pub transport: Transport,
     /// How fast.
     pub speed: Speed,
     /// Whether the door sends what the vendor's Python SDK would.
@@ -44,20 +47,21 @@ pub struct Home {
 ///
 /// # Errors
 /// [`Failure`] names the step that failed; [`Failure::Interrupted`].
-pub async fn tell(home: &Home, log: &Log, interrupt: impl Future<Output = ()>) -> Result<(), Failure> {
+pub async fn tell(home: &Home, log: &Log, interrupt: &Interrupt) -> Result<(), Failure> {
     introduce(home, log);
     let mut observer = match home.observe {
         Some(observe) => Some(Observer::start(observe.port).await?),
         None => None,
     };
-    let (cloud, news) = Cloud::with_news(home.port, home.python_wire, log).await?;
+    let (cloud, news) =
+        Cloud::with_news(Listen { transport: home.transport, port: home.port }, home.python_wire, log).await?;
     describe(&cloud, log);
     let copies = tokio::spawn(hear(news, log.clone(), observer.as_ref().map(Observer::copies)));
 
     let stage = Stage::new(log.clone(), home.speed);
     let told = select! {
         told = perform(home, &cloud, &stage, observer.as_mut()) => told,
-        () = interrupt => Err(Failure::Interrupted),
+        () = interrupt.first() => Err(Failure::Interrupted),
     };
     if told == Err(Failure::Interrupted) {
         log.say("Ctrl-C: the devices say good-bye.");
@@ -91,7 +95,7 @@ fn describe(cloud: &Cloud, log: &Log) {
     log.say(format_args!(
         "A simulated Tencent Cloud IoT Hub listens on {}, with {door}/{door_name} and {air}/{air_name}; their secrets \
          are new.",
-        cloud.addr()
+        cloud.endpoint()
     ));
     log.say(format_args!("Its rule: {}", cloud.rule().sql));
     for action in &cloud.rule().actions {
@@ -114,9 +118,9 @@ async fn perform(home: &Home, cloud: &Cloud, stage: &Stage, observer: Option<&mu
     }
     let (told, telling) = watch::channel(0);
     let cues = SCRIPT.iter().map(|(_, before)| *before).collect();
-    let air_conditioner = AirConditioner { config: cloud.air_conditioner().clone(), ticks: TICKS, cues };
+    let air_conditioner = AirConditioner { device: cloud.air_conditioner().clone(), ticks: Some(TICKS), cues };
     let door =
-        Door { config: cloud.door().clone(), target: AIR_CONDITIONER.1.to_owned(), python_wire: home.python_wire };
+        Door { device: cloud.door().clone(), target: AIR_CONDITIONER.1.to_owned(), python_wire: home.python_wire };
     try_join!(air_conditioner.run(stage, &told), comings_and_goings(&door, stage, telling))?;
     Ok(())
 }

@@ -32,7 +32,7 @@ pub struct Observe {
 
 /// What the cloud tells of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum News {
+pub(crate) enum News {
     /// It took or sent this message.
     Message(Outgoing),
     /// What a rule made of one.
@@ -43,13 +43,13 @@ pub(super) enum News {
 ///
 /// It decides nothing: every question goes to the cloud, every answer comes from it.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(crate) struct Watched {
     cloud: TencentCloud,
     news: mpsc::Sender<News>,
 }
 
 impl Watched {
-    pub(super) fn new(cloud: TencentCloud, news: mpsc::Sender<News>) -> Self {
+    pub(crate) fn new(cloud: TencentCloud, news: mpsc::Sender<News>) -> Self {
         Self { cloud, news }
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn run(project: &Project, seconds: u32, only: Option<&str>) -> Result
     let targets = targets(&folder, only)?;
     install(project)?;
     // Built once, ahead of all: a broken build is no finding.
-    must(project.program("cargo").current_dir(&folder).args(["+nightly", "fuzz", "build"]))?;
+    must(project.program("cargo").current_dir(&folder).args(["+nightly", "fuzz", "build"]).args(only))?;
     let mut rows = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         println!("\n=== {}/{} {target}, {seconds} s", index + 1, targets.len());

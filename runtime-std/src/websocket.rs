@@ -100,6 +100,10 @@ impl WebSocket {
             return Ok(());
         }
         self.head = self.head.saturating_add(bytes.len());
+        if self.ends().is_some_and(|ends| ends.incoming.len() == self.head && !is_http(&ends.incoming)) {
+            self.state = State::Failed;
+            return Err(Cause::WebSocket("its answer to the upgrade is no HTTP"));
+        }
         if self.head <= HEAD && self.ends().is_some_and(|ends| is_begun(&ends.incoming)) {
             return Ok(());
         }
@@ -228,11 +232,15 @@ impl fmt::Debug for WebSocket {
     }
 }
 
+/// Whether bytes begin as an answer does, as far as they go.
+fn is_http(head: &[u8]) -> bool {
+    head.iter().zip(b"HTTP/").all(|(byte, expected)| byte == expected)
+}
+
 /// Whether an answer to the upgrade begins well and is not whole yet. It is shown to tungstenite as a whole: many small
 /// pieces look like an attack to it.
 fn is_begun(head: &[u8]) -> bool {
-    let well = head.iter().zip(b"HTTP/").all(|(byte, expected)| byte == expected);
-    well && !head.windows(4).any(|end| end == b"\r\n\r\n")
+    is_http(head) && !head.windows(4).any(|end| end == b"\r\n\r\n")
 }
 
 /// What tungstenite takes for its socket.

@@ -162,6 +162,21 @@ fn a_farewell_is_answered_and_then_nothing_is_sent() {
 }
 
 #[test]
+fn an_answer_that_does_not_begin_as_http_does_is_refused_the_same_in_any_pieces() {
+    // tungstenite skips empty lines, and takes many small pieces for an attack.
+    for answer in
+        [&[b'\n'; 1000][..], b"\r\n\r\nHTTP/1.1 101 Switching Protocols\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTQ"]
+    {
+        for step in [1, 3, answer.len()] {
+            let (mut socket, _) = fresh();
+            let end = answer.chunks(step).find_map(|piece| socket.receive(piece).err());
+            assert_eq!(end, Some(Cause::WebSocket("its answer to the upgrade is no HTTP")), "{step}");
+            assert!(!socket.is_open());
+        }
+    }
+}
+
+#[test]
 fn the_answer_may_be_8_kib_and_no_longer() {
     let padded = |pad: usize| {
         let (socket, answer) = fresh();

@@ -277,6 +277,13 @@ impl Ledger {
         for mail in self.of(device, Direction::Down).filter(|mail| mail.arrivals == 0) {
             mail.may_be_lost = true;
         }
+        // Shown, but not safe: a power cut would make it unseen, and the broker does not have it any more.
+        let unsafe_yet = self.shown.get(&device).into_iter().flat_map(|shown| &shown.messages);
+        for (number, _) in unsafe_yet {
+            if let Some(mail) = self.mails.get_mut(*number) {
+                mail.may_be_lost = true;
+            }
+        }
     }
 }
 

@@ -13,6 +13,10 @@ const MAX: usize = 1 << 20;
 #[derive(PartialEq, Eq, Debug)]
 struct Open {
     qos: QoS,
+    /// PUBREC has come: what is left is PUBREL and PUBCOMP.
+    released: bool,
+    /// PUBREL has been sent.
+    let_go: bool,
     topic: String,
     payload: Vec<u8>,
 }
@@ -63,8 +67,10 @@ impl Peer {
         self.requests.clear();
     }
 
-    /// The power was cut: what was shown and not acknowledged may be shown again.
+    /// The power was cut: what was shown and not acknowledged may be shown again, and a message whose PUBREL has not
+    /// been sent may be sent again.
     pub(super) fn restarted(&mut self) {
+        self.open.values_mut().for_each(|open| open.released &= open.let_go);
         self.shown.retain(|_, acknowledged| *acknowledged);
     }
 
@@ -107,7 +113,13 @@ impl Peer {
             Packet::Publish(publish) => {
                 let Some(id) = publish.delivery.id() else { return };
                 let qos = publish.delivery.qos();
-                let open = Open { qos, topic: publish.topic.into(), payload: publish.payload.into() };
+                let open = Open {
+                    qos,
+                    released: false,
+                    let_go: false,
+                    topic: publish.topic.into(),
+                    payload: publish.payload.into(),
+                };
                 assert!(
                     self.sent_here.insert(id.get()),
                     "{id:?} sent twice on one connection [4.4.0-1], or in use (R-7)"
@@ -115,7 +127,11 @@ impl Peer {
                 assert!(!self.requests.contains(&id.get()), "{id:?} is a request's (R-7)");
                 if let Some(held) = self.open.insert(id.get(), open) {
                     assert!(publish.dup, "{id:?} is in use (R-7)");
-                    assert_eq!(self.open.get(&id.get()), Some(&held), "another message under {id:?} (R-7)");
+                    assert_eq!(
+                        self.open.get(&id.get()),
+                        Some(&held),
+                        "another message under {id:?} (R-7), or one after its PUBREC [4.3.3]"
+                    );
                 }
                 let kind = if qos == QoS::AtLeastOnce { AckKind::PubAck } else { AckKind::PubRec };
                 self.owed.push_back(Owed::Ack(kind, id));
@@ -137,7 +153,12 @@ impl Peer {
                 self.owed.push_back(Owed::Ack(AckKind::PubRel, *id));
             }
             Packet::PubComp(id) => self.acknowledgement(AckKind::PubComp, *id),
-            Packet::PubRel(id) => self.owed.push_back(Owed::Ack(AckKind::PubComp, *id)),
+            Packet::PubRel(id) => {
+                if let Some(open) = self.open.get_mut(&id.get()) {
+                    open.let_go = true;
+                }
+                self.owed.push_back(Owed::Ack(AckKind::PubComp, *id));
+            }
             Packet::PingReq => self.owed.push_back(Owed::PingResp),
             Packet::Disconnect => self.parted = true,
             Packet::Connect(_) | Packet::ConnAck(_) | Packet::SubAck(_) | Packet::UnsubAck(_) | Packet::PingResp => {
@@ -160,7 +181,7 @@ impl Peer {
         self.may_ack.remove(at.unwrap_or_else(|| panic!("{kind:?} {id:?} answers nothing (R-8)")));
     }
 
-    /// Bytes that the session has used up. Returns whether an acknowledgement of a message was among them.
+    /// Bytes that the session has used up. Returns whether an acknowledgement that ends a message was among them.
     pub(super) fn received(&mut self, bytes: &[u8]) -> bool {
         self.inward.extend_from_slice(bytes);
         let held = core::mem::take(&mut self.inward);
@@ -187,14 +208,14 @@ impl Peer {
                 self.shown.remove(&id.get());
                 false
             }
-            Packet::PubAck(id) | Packet::PubComp(id) => {
-                let kind = if matches!(packet, Packet::PubAck(_)) { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
-                if self.open.get(&id.get()).is_some_and(|open| open.qos == kind) {
-                    self.open.remove(&id.get());
-                    self.sent_here.remove(&id.get());
+            Packet::PubAck(id) => self.completes(id.get(), QoS::AtLeastOnce),
+            Packet::PubRec(id) => {
+                if let Some(open) = self.open.get_mut(&id.get()) {
+                    open.released |= open.qos == QoS::ExactlyOnce && self.sent_here.contains(&id.get());
                 }
-                true
+                false
             }
+            Packet::PubComp(id) => self.completes(id.get(), QoS::ExactlyOnce),
             Packet::SubAck(suback) => {
                 self.requests.remove(&suback.id.get());
                 false
@@ -205,6 +226,21 @@ impl Peer {
             }
             _ => false,
         }
+    }
+
+    /// Whether an acknowledgement is the end of the message with this id: one of its kind, and one that was sent on this
+    /// connection, or is past that.
+    fn completes(&mut self, id: u16, qos: QoS) -> bool {
+        let due = |open: &Open| match qos {
+            QoS::AtLeastOnce => self.sent_here.contains(&id),
+            QoS::AtMostOnce | QoS::ExactlyOnce => open.released,
+        };
+        let ends = self.open.get(&id).is_some_and(|open| open.qos == qos && due(open));
+        if ends {
+            self.open.remove(&id);
+            self.sent_here.remove(&id);
+        }
+        ends
     }
 
     /// A QoS 2 message was shown to the application.

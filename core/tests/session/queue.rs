@@ -1,6 +1,6 @@
 //! Window, queue, limits and rate.
 
-use crate::rig::{Got, Rig, ack, publish};
+use crate::rig::{DISCONNECT, Got, Rig, ack, publish};
 use core::time::Duration;
 use skytether_core::{
     io::{Cause, Failure, Rejected},
@@ -267,4 +267,16 @@ fn r_9_nothing_is_left_to_expire_once_everything_has_failed() {
     rig.settle();
     assert_eq!(rig.got(), [Got::Failed(1, Failure::Closed)]);
     assert_eq!(rig.session.deadline(), None);
+}
+
+#[test]
+fn r_9_a_message_that_the_rate_holds_back_wakes_nobody_once_the_session_leaves() {
+    let mut rig = Rig::up(Options { rate: Some(Rate { per_second: 2, burst: 1 }), ..Options::default() }, false);
+    rig.publish(1, Q0, b"now").unwrap();
+    rig.publish(2, Q0, b"later").unwrap();
+    // The farewell waits for the first message, the second for the next connection.
+    rig.session.hang_up(rig.now, None);
+    rig.seconds(2);
+    assert!(rig.session.deadline().is_none_or(|deadline| deadline.at > rig.now), "{:?}", rig.session.deadline());
+    assert_eq!(rig.tx(), [&publish(Q0, false, 0, b"now")[..], &DISCONNECT].concat());
 }

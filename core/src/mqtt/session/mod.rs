@@ -254,11 +254,16 @@ impl Session {
         }
     }
 
-    /// Lets messages go that may go now.
-    fn release(&mut self) {
+    /// Which lanes messages may leave by now.
+    fn lanes_open(&self) -> Open {
         let up = self.phase == Phase::Up;
         let draining = matches!(self.phase, Phase::Leaving { drain: Some(until), farewell: false } if self.now < until);
-        let open = Open { setup: up || draining, app: self.ready && (up || draining) };
+        Open { setup: up || draining, app: self.ready && (up || draining) }
+    }
+
+    /// Lets messages go that may go now.
+    fn release(&mut self) {
+        let open = self.lanes_open();
         if !open.setup {
             return;
         }

@@ -261,7 +261,7 @@ impl Link for Session {
             if let Phase::Leaving { drain, .. } = self.phase {
                 also(drain.filter(|until| *until > self.now), "drain");
             }
-            if self.ready {
+            if self.lanes_open().app {
                 also(self.lanes.paced(self.options.limits.inflight), "rate");
             }
         }

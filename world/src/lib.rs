@@ -2,10 +2,10 @@
 //! checked after every step.
 //!
 //! A [`World`](world::World) holds any number of devices and one broker. [Pipes](pipe) join them that are slow, cut the
-//! bytes into pieces, break after exactly so many, stall, or open late or not at all; a [store](store) for each device
+//! bytes into pieces, break after exactly so many, stall, or open late or not at all; a [store] for each device
 //! answers late, fails, or loses the power in the middle of a write. [Faults](fault) come by hand or from a schedule that
 //! a seed names. Nothing reads a clock or the platform's chance, so a run is a function of its seed: the
-//! [diary](diary) of two runs is the same, byte for byte.
+//! [diary] of two runs is the same, byte for byte.
 //!
 //! After every step the world looks for a [`Breach`](breach::Breach) of what must always hold, and it stands still once
 //! it has found one. [`life`](life) puts an application on each device that counts its messages: what was accepted, what

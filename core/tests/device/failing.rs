@@ -226,7 +226,7 @@ fn r_34_devices_that_get_their_power_back_together_may_spread_their_first_dial()
     for n in 0..200_u32 {
         let mut seed = [0; 32];
         seed[..4].copy_from_slice(&n.to_le_bytes());
-        let config = Config { first_dial: Duration::from_secs(60), ..Config::default() };
+        let config = Config { first_dial: Duration::from_mins(1), ..Config::default() };
         let mut bench = Bench::with(Wire::default(), Sky::default(), config, seed);
         moments.insert(bench.pass_until_dial().as_secs());
     }

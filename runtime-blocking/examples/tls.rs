@@ -18,11 +18,7 @@ fn main() -> Result<(), Box<dyn core::error::Error>> {
     let (host, port, ca, client) = match arguments.as_slice() {
         [host, port, ca] => (host, port, ca, None),
         [host, port, ca, certificate, key] => (host, port, ca, Some(ClientIdentity::from_files(certificate, key)?)),
-        _ => {
-            return Err(
-                "give HOST PORT CA.crt, and a client certificate with its key where the broker wants one".into()
-            );
-        }
+        _ => return Err("give HOST PORT CA.crt, then CLIENT.crt CLIENT.key if the broker wants them".into()),
     };
     let (port, path) =
         port.split_once('/').map_or((port.as_str(), None), |(port, path)| (port, Some(format!("/{path}"))));

@@ -18,8 +18,8 @@ const CHUNK: usize = 4 * 1024;
 
 /// What an endpoint wants between the bytes of its pipe and those of the machine.
 ///
-/// What [`Filter::transmit`] shows goes to the pipe; what comes from the pipe goes to [`Filter::receive`], and comes out
-/// of [`Filter::read`]. Nothing is thrown away where there is no room: it is left with the caller.
+/// The driver gives it every byte of the pipe, in whatever pieces, and takes from it the machine's, and the other way
+/// round. Nothing is thrown away where there is no room: it is left with the caller.
 pub struct Filter {
     layers: Layers,
     /// Told once what came before was read.

@@ -86,6 +86,10 @@ impl Intake {
             chunk.len = 0;
             core::mem::swap(chunk, &mut state.chunk);
             self.changed.notify_all();
+            if state.ended.is_some() {
+                // The end has rung already, perhaps together with these bytes; who took them must look again.
+                self.bell.ring();
+            }
             return Ok(true);
         }
         state.ended.map_or(Ok(false), Err)
@@ -153,4 +157,25 @@ impl Drop for End<'_> {
 /// Whether to try again at once: the call was interrupted, or the stream has a time limit of its own.
 pub(crate) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_the_last_bytes_is_rung_for_the_end_behind_them() {
+        let bell = Bell::default();
+        let intake = Intake::new(4, bell.clone());
+        intake.put(Chunk { buffer: vec![7; 4].into_boxed_slice(), len: 4 });
+        drop(End(&intake, Ended::InOrder));
+        // Both rings are heard as one.
+        bell.wait(None);
+        let mut chunk = Chunk::new(4);
+        assert!(matches!(intake.take(&mut chunk), Ok(true)));
+        assert_eq!(chunk.bytes(), [7; 4]);
+        // Would wait for ever.
+        bell.wait(None);
+        assert!(matches!(intake.take(&mut chunk), Err(Ended::InOrder)));
+    }
 }

@@ -105,7 +105,7 @@ fn r_145_close_ends_within_its_limit_when_the_peer_is_dead() {
     assert_eq!(stuck.wait(), Err(SendError::Failed(Failure::Closed)));
     join(world.thread);
     let took = begin.elapsed();
-    assert!(took >= CLOSE_LIMIT && took <= CLOSE_LIMIT + Duration::from_millis(800), "{took:?}");
+    assert!(took >= CLOSE_LIMIT && took <= CLOSE_LIMIT + Duration::from_secs(2), "{took:?}");
     assert_eq!(world.handle.send("late".into()), Err(SendError::Gone));
     assert_eq!(world.handle.submit("late".into()).unwrap_err(), SendError::Gone);
     assert!(world.handle.is_closed());
@@ -241,17 +241,20 @@ fn no_thread_is_left_when_the_join_handle_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let store = Some(Store::directory(folder.path()).unwrap());
     let machine = Script { first: vec![Action::Load(Key::Hub)], ..Script::new() };
-    let (mut world, peer) = up(machine, Options { store, ..Options::default() }, 64);
-    let second = world.wires.lay(64);
+    let wires = Wires::default();
+    let (peer, second) = (wires.lay(64), wires.lay(64));
+    let mut world = start(machine, wires, Options { store, ..Options::default() });
+    while world.next() != Told::Up {}
     drop(peer);
     while world.next() != Told::Up {}
     for name in ["skytether", "skytether-read", "skytether-write", "skytether-open", "skytether-store"] {
-        assert_eq!(count(name), 1, "{name}");
+        // A thread has its name a moment after it has begun, and is gone a moment after it was joined.
+        until(name, || count(name) == 1);
     }
     drop(second);
     world.close();
     for name in ["skytether", "skytether-read", "skytether-write", "skytether-open", "skytether-store", "skytether-bye"]
     {
-        assert_eq!(count(name), 0, "{name}");
+        until(name, || count(name) == 0);
     }
 }

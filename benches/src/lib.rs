@@ -16,6 +16,7 @@ mod codec;
 pub mod machine;
 mod packets;
 mod session;
+pub mod wire;
 
 use std::time::{Duration, Instant};
 

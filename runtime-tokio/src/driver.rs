@@ -7,7 +7,7 @@
 use crate::{
     clock::Clock,
     events::{Events, Outlet, queue},
-    handle::{Asked, Control, Handle, Request, Requests, SendError, handle},
+    handle::{Asked, Control, Handle, Reply as Caller, Request, Requests, SendError, handle},
     line::Line,
     options::Options,
     pipe::Connector,
@@ -23,7 +23,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
-use tokio::{sync::oneshot, task::yield_now};
+use tokio::task::yield_now;
 
 /// Commands taken in one turn before the bytes they made are written.
 const BATCH: usize = 64;
@@ -45,7 +45,7 @@ pub(crate) struct Driver<M: Machine, K: Connector> {
     waiting: Option<Request<M::Command, M::Answer>>,
     /// Whether anything has happened since that could have made room.
     retry: bool,
-    outcomes: HashMap<Tag, oneshot::Sender<Result<M::Answer, SendError>>>,
+    outcomes: HashMap<Tag, Caller<M::Answer>>,
     steps: usize,
     steps_per_turn: usize,
 }
@@ -220,9 +220,8 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     }
 
     fn done(&mut self, tag: Tag, outcome: Result<M::Answer, Failure>) {
-        if let Some(caller) = self.outcomes.remove(&tag) {
-            // A caller that has gone away does not want it.
-            let _ = caller.send(outcome.map_err(SendError::Failed));
+        if let Some(reply) = self.outcomes.remove(&tag) {
+            reply.tell(outcome.map_err(SendError::Failed));
         }
     }
 
@@ -357,10 +356,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     fn offer(&mut self, request: Request<M::Command, M::Answer>) {
         match self.machine.command(self.clock.now(), &request.command) {
             Ok(tag) => {
-                self.outcomes.insert(tag, request.done);
-                if let Some(accepted) = request.accepted {
-                    let _ = accepted.send(());
-                }
+                self.outcomes.insert(tag, request.reply.accept());
             }
             // While others are under way, the end of one makes room; with none, waiting could not help.
             Err(Rejected::Full) if !self.outcomes.is_empty() => {
@@ -368,7 +364,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
                 self.retry = false;
             }
             Err(why) => {
-                let _ = request.done.send(Err(SendError::Rejected(why)));
+                request.reply.tell(Err(SendError::Rejected(why)));
             }
         }
     }

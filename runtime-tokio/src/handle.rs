@@ -1,5 +1,6 @@
 //! How an application talks to its device from any task: commands with their outcomes, and the few calls beside them.
 
+use crate::batch::{Batch, Ticket};
 use core::{
     fmt,
     future::Future,
@@ -31,7 +32,7 @@ impl<C, A> Handle<C, A> {
     /// [`SendError`] says how far it came.
     pub async fn send(&self, command: C) -> Result<A, SendError> {
         let (done, outcome) = oneshot::channel();
-        self.hand_in(Request { command, accepted: None, done }).await?;
+        self.place().await?.hand_in(command, Reply::Caller(done));
         Pending { outcome }.await
     }
 
@@ -42,13 +43,18 @@ impl<C, A> Handle<C, A> {
     pub async fn submit(&self, command: C) -> Result<Pending<A>, SendError> {
         let (done, outcome) = oneshot::channel();
         let (accepted, taken) = oneshot::channel();
-        self.hand_in(Request { command, accepted: Some(accepted), done }).await?;
+        self.place().await?.hand_in(command, Reply::Submitter(accepted, done));
         let pending = Pending { outcome };
         if taken.await.is_ok() {
             return Ok(pending);
         }
         // Not taken: the outcome says why, and cannot be a success.
         Err(pending.await.err().unwrap_or(SendError::Gone))
+    }
+
+    /// Begins a [`Batch`]: many commands whose outcomes are counted together.
+    pub fn batch(&self) -> Batch<C, A> {
+        Batch::new(self.clone())
     }
 
     /// Begins an orderly end: what is waiting is sent, the peer is told, the connection closes, every command ends.
@@ -74,8 +80,9 @@ impl<C, A> Handle<C, A> {
         self.inner.requests.is_closed()
     }
 
-    async fn hand_in(&self, request: Request<C, A>) -> Result<(), SendError> {
-        self.inner.requests.send(request).await.map_err(|_| SendError::Gone)
+    /// Waits for room for one more command.
+    pub(crate) async fn place(&self) -> Result<Place<'_, C, A>, SendError> {
+        self.inner.requests.reserve().await.map(Place).map_err(|_| SendError::Gone)
     }
 }
 
@@ -143,12 +150,54 @@ impl core::error::Error for SendError {
     }
 }
 
+/// Room for one command on its way to the machine.
+pub(crate) struct Place<'a, C, A>(mpsc::Permit<'a, Request<C, A>>);
+
+impl<C, A> Place<'_, C, A> {
+    pub(crate) fn hand_in(self, command: C, reply: Reply<A>) {
+        self.0.send(Request { command, reply });
+    }
+}
+
 /// A command on its way to the machine.
 pub(crate) struct Request<C, A> {
     pub(crate) command: C,
-    /// For [`Handle::submit`]: told when the machine has taken it.
-    pub(crate) accepted: Option<oneshot::Sender<()>>,
-    pub(crate) done: oneshot::Sender<Result<A, SendError>>,
+    pub(crate) reply: Reply<A>,
+}
+
+/// Who wants to hear how a command ends. Dropped, it says that the device is gone.
+pub(crate) enum Reply<A> {
+    /// Of [`Handle::send`].
+    Caller(oneshot::Sender<Result<A, SendError>>),
+    /// Of [`Handle::submit`]: told first when the machine has taken it.
+    Submitter(oneshot::Sender<()>, oneshot::Sender<Result<A, SendError>>),
+    /// Of a [`Batch`].
+    Batch(Ticket),
+}
+
+impl<A> Reply<A> {
+    /// The machine has taken the command.
+    pub(crate) fn accept(self) -> Self {
+        match self {
+            Self::Submitter(accepted, done) => {
+                // A caller that has gone away does not want it.
+                let _ = accepted.send(());
+                Self::Caller(done)
+            }
+            Self::Caller(_) | Self::Batch(_) => self,
+        }
+    }
+
+    /// The command has ended.
+    pub(crate) fn tell(self, outcome: Result<A, SendError>) {
+        match self {
+            Self::Caller(done) | Self::Submitter(_, done) => {
+                // As above.
+                let _ = done.send(outcome);
+            }
+            Self::Batch(ticket) => ticket.tell(outcome.map(|_| ())),
+        }
+    }
 }
 
 /// The driver's end of the channel of commands.

@@ -8,6 +8,7 @@
 //!   told, each command gets its outcome; then the task ends.
 //! - **Back-pressure.** [`Handle::send`] waits while the device has no room. While the application does not take its
 //!   events, nothing more is read from the network; timers, writes and commands go on.
+//! - **Streams.** [`Handle::batch`] sends without waiting for each outcome, and counts them all.
 //! - **Cancelling.** Dropping any future of this crate loses no command that the device has taken, and no event.
 //! - **Restarts.** With a [`Store`] in [`Options`], what the device must not forget outlives the process.
 //!
@@ -76,6 +77,7 @@
     )
 )]
 
+mod batch;
 mod clock;
 mod driver;
 mod events;
@@ -87,6 +89,7 @@ mod pipe;
 mod store;
 mod websocket;
 
+pub use batch::{Batch, Outcomes};
 pub use events::Events;
 pub use handle::{Handle, Pending, SendError};
 pub use net::{Net, NetStream};

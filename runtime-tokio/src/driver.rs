@@ -15,9 +15,10 @@ use crate::{
 };
 use core::{
     future::poll_fn,
+    hash::{BuildHasherDefault, Hasher},
     task::{Context, Poll},
 };
-use skytether_core::io::{Action, Cause, Failure, Input, Machine, Rejected, Reply, Step, Tag};
+use skytether_core::io::{Action, Cause, Failure, Input, Instant, Machine, Rejected, Reply, Step, Tag};
 use skytether_std::clock::wall;
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,7 +27,9 @@ use std::{
 use tokio::task::yield_now;
 
 /// Commands taken in one turn before the bytes they made are written.
-const BATCH: usize = 64;
+const BATCH: usize = 128;
+/// Reads in one turn, as long as each fills the buffer: what they lead to is written at once.
+const READS: usize = 4;
 
 /// A machine, and the world as tokio offers it.
 pub(crate) struct Driver<M: Machine, K: Connector> {
@@ -41,13 +44,17 @@ pub(crate) struct Driver<M: Machine, K: Connector> {
     control: Arc<Control>,
     closing: bool,
     requests: Requests<M::Command, M::Answer>,
-    /// A command that found no room.
-    waiting: Option<Request<M::Command, M::Answer>>,
+    /// Commands that left the channel and were not offered yet, or found no room; the next one is the last.
+    taken: Vec<Request<M::Command, M::Answer>>,
+    /// The last offer found no room.
+    full: bool,
     /// Whether anything has happened since that could have made room.
     retry: bool,
-    outcomes: HashMap<Tag, Caller<M::Answer>>,
+    outcomes: HashMap<Tag, Caller<M::Answer>, Tags>,
     steps: usize,
     steps_per_turn: usize,
+    /// When this turn began. A turn is short, and a clock is slow.
+    now: Instant,
 }
 
 impl<M: Machine, K: Connector> Driver<M, K> {
@@ -70,11 +77,13 @@ impl<M: Machine, K: Connector> Driver<M, K> {
             control,
             closing: false,
             requests,
-            waiting: None,
+            taken: Vec::new(),
+            full: false,
             retry: false,
-            outcomes: HashMap::new(),
+            outcomes: HashMap::default(),
             steps: 0,
             steps_per_turn: options.steps_per_turn.max(1),
+            now: Instant::ZERO,
         };
         (handle, events, driver)
     }
@@ -99,6 +108,13 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     /// Looks at every source once. True if anything has happened: then another turn must follow before the task may
     /// sleep, since only a turn in which nothing happens has registered for everything.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
+        self.now = self.clock.now();
+        let moved = self.look(cx);
+        self.outlet.flush();
+        moved
+    }
+
+    fn look(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = self.heed(cx);
         self.line.poll_farewells(cx);
         if self.outlet.poll_overfull(cx) && !self.closing {
@@ -133,7 +149,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     fn drain(&mut self, mut input: Input<'_>) -> bool {
         let mut moved = false;
         loop {
-            let step = self.machine.step(self.clock.now(), &mut input);
+            let step = self.machine.step(self.now, &mut input);
             if !self.carry(step, &mut input) {
                 return moved;
             }
@@ -166,7 +182,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     /// Gives the machine one step with the bytes that were read; true if it was idle.
     fn step_bytes(&mut self) -> bool {
         let mut input = Input::Bytes(self.line.unread());
-        let step = self.machine.step(self.clock.now(), &mut input);
+        let step = self.machine.step(self.now, &mut input);
         let left = if let Input::Bytes(rest) = input { rest.len() } else { 0 };
         self.line.keep(left);
         !self.carry(step, &mut Input::Tick)
@@ -232,7 +248,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
             self.feed(Input::Wall(wall));
         }
         if asked.reconnect {
-            self.machine.reconnect_now(self.clock.now());
+            self.machine.reconnect_now(self.now);
             self.feed(Input::Tick);
         }
         if asked.close && !self.closing {
@@ -241,9 +257,9 @@ impl<M: Machine, K: Connector> Driver<M, K> {
             self.retry = true;
             while self.take_commands(cx) {}
             self.closing = true;
-            self.waiting = None;
+            self.taken.clear();
             while self.requests.try_recv().is_ok() {}
-            self.machine.close(self.clock.now());
+            self.machine.close(self.now);
             self.feed(Input::Tick);
         }
         asked != Asked::default()
@@ -283,12 +299,21 @@ impl<M: Machine, K: Connector> Driver<M, K> {
             return self.feed_bytes();
         }
         // One buffer is read even while the application is behind: then it is known whether the peer is alive.
-        match self.line.poll_read(cx) {
-            Poll::Pending => return false,
-            Poll::Ready(Ok(())) => {
-                self.feed_bytes();
+        for reads in 0..READS {
+            match self.line.poll_read(cx) {
+                Poll::Pending => return reads > 0,
+                Poll::Ready(Ok(())) => {
+                    let more = self.line.is_full();
+                    self.feed_bytes();
+                    if !more || !self.line.unread().is_empty() || !self.machine.wants_bytes() {
+                        break;
+                    }
+                }
+                Poll::Ready(Err(cause)) => {
+                    self.end(cause);
+                    break;
+                }
             }
-            Poll::Ready(Err(cause)) => self.end(cause),
         }
         true
     }
@@ -311,7 +336,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     }
 
     fn tick(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.machine.deadline().is_some_and(|deadline| deadline.at <= self.clock.now()) {
+        if self.machine.deadline().is_some_and(|deadline| deadline.at <= self.now) {
             if self.line.is_unseen() && self.machine.wants_bytes() {
                 // The application is behind. A machine that has never seen these bytes would take the peer for dead, so
                 // it sees them, and takes at most one event's worth of them.
@@ -334,16 +359,16 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     fn take_commands(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         for _ in 0..BATCH {
-            if self.closing || !self.machine.wants_command() || (self.waiting.is_some() && !self.retry) {
+            if self.closing || !self.machine.wants_command() || (self.full && !self.retry) {
                 break;
             }
-            let request = match self.waiting.take() {
-                Some(request) => request,
-                None => match self.requests.poll_recv(cx) {
-                    Poll::Ready(Some(request)) => request,
-                    Poll::Ready(None) | Poll::Pending => break,
-                },
-            };
+            if self.taken.is_empty() {
+                if moved || self.requests.poll_recv_many(cx, &mut self.taken, BATCH).is_pending() {
+                    break;
+                }
+                self.taken.reverse();
+            }
+            let Some(request) = self.taken.pop() else { break };
             self.offer(request);
             moved = true;
         }
@@ -354,18 +379,18 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     }
 
     fn offer(&mut self, request: Request<M::Command, M::Answer>) {
-        match self.machine.command(self.clock.now(), &request.command) {
+        self.full = false;
+        match self.machine.command(self.now, &request.command) {
             Ok(tag) => {
                 self.outcomes.insert(tag, request.reply.accept());
             }
             // While others are under way, the end of one makes room; with none, waiting could not help.
             Err(Rejected::Full) if !self.outcomes.is_empty() => {
-                self.waiting = Some(request);
+                self.taken.push(request);
+                self.full = true;
                 self.retry = false;
             }
-            Err(why) => {
-                request.reply.tell(Err(SendError::Rejected(why)));
-            }
+            Err(why) => request.reply.tell(Err(SendError::Rejected(why))),
         }
     }
 
@@ -382,4 +407,24 @@ fn is_of_pipe(input: &Input<'_>) -> bool {
 
 fn is_end(input: &Input<'_>) -> bool {
     matches!(input, Input::Closed(_))
+}
+
+/// Tags are small numbers of our own, handed out in order: one multiplication spreads them.
+#[derive(Clone, Copy, Default)]
+struct TagHasher(u64);
+
+type Tags = BuildHasherDefault<TagHasher>;
+
+impl Hasher for TagHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32((*byte).into()));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
 }

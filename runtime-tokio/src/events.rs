@@ -80,40 +80,62 @@ impl<E> fmt::Debug for Events<E> {
 /// The driver's end of the queue.
 pub(crate) struct Outlet<E> {
     queue: Arc<Queue<E>>,
+    /// Events of this turn, not in the queue yet: its lock is taken once for all of them.
+    fresh: Vec<E>,
+    /// Free places that the queue had for certain, when it was last looked at, those of `fresh` taken off.
+    free: usize,
 }
 
 impl<E> Outlet<E> {
-    /// Adds an event; never fails, since the caller has asked for room before it took in what made the event.
-    pub(crate) fn push(&self, event: E) {
+    /// Adds an event; never fails, since the caller has asked for room before it took in what made the event. It is
+    /// shown by [`Outlet::flush`].
+    pub(crate) fn push(&mut self, event: E) {
+        self.fresh.push(event);
+        self.free = self.free.saturating_sub(1);
+    }
+
+    /// Shows the events of this turn to the application.
+    pub(crate) fn flush(&mut self) {
+        if self.fresh.is_empty() {
+            return;
+        }
         let reader = {
             let mut state = self.queue.lock();
             if state.reader_gone {
-                return;
+                None
+            } else {
+                state.waiting.extend(self.fresh.drain(..));
+                state.reader.take()
             }
-            state.waiting.push_back(event);
-            state.reader.take()
         };
+        self.fresh.clear();
         wake(reader);
     }
 
     /// Whether bytes may be taken in, which may make events.
-    pub(crate) fn has_room(&self) -> bool {
-        let state = self.queue.lock();
-        state.waiting.len() < state.capacity
+    pub(crate) fn has_room(&mut self) -> bool {
+        // Places only become more behind our back.
+        if self.free == 0 {
+            let state = self.queue.lock();
+            self.free = state.capacity.saturating_sub(state.waiting.len() + self.fresh.len());
+        }
+        self.free > 0
     }
 
     /// Whether the spare places are used up too. Registers the task for the moment when there is room again.
     pub(crate) fn poll_overfull(&self, cx: &Context<'_>) -> bool {
         let mut state = self.queue.lock();
-        if state.waiting.len() >= state.capacity {
+        let waiting = state.waiting.len() + self.fresh.len();
+        if waiting >= state.capacity {
             state.driver = Some(cx.waker().clone());
         }
-        state.waiting.len() >= state.capacity.saturating_add(SPARE)
+        waiting >= state.capacity.saturating_add(SPARE)
     }
 }
 
 impl<E> Drop for Outlet<E> {
     fn drop(&mut self) {
+        self.flush();
         let reader = {
             let mut state = self.queue.lock();
             state.driver_gone = true;
@@ -134,7 +156,7 @@ pub(crate) fn queue<E>(capacity: usize) -> (Outlet<E>, Events<E>) {
         driver_gone: false,
     };
     let queue = Arc::new(Queue { state: Mutex::new(state) });
-    (Outlet { queue: Arc::clone(&queue) }, Events { queue })
+    (Outlet { queue: Arc::clone(&queue), fresh: Vec::new(), free: 0 }, Events { queue })
 }
 
 struct Queue<E> {
@@ -180,13 +202,15 @@ mod tests {
 
     #[test]
     fn events_come_out_in_order_and_end_with_the_driver() {
-        let (outlet, mut events) = queue(2);
+        let (mut outlet, mut events) = queue(2);
         let cx = Context::from_waker(Waker::noop());
         assert!(events.poll_event(&cx).is_pending());
         outlet.push(1);
         assert!(outlet.has_room());
         outlet.push(2);
         assert!(!outlet.has_room());
+        assert!(events.poll_event(&cx).is_pending());
+        outlet.flush();
         assert!(!outlet.poll_overfull(&cx));
         drop(outlet);
         assert_eq!(events.poll_event(&cx), Poll::Ready(Some(1)));
@@ -196,12 +220,14 @@ mod tests {
 
     #[test]
     fn a_queue_that_no_one_reads_takes_its_spare_and_then_says_so() {
-        let (outlet, mut events) = queue(1);
+        let (mut outlet, mut events) = queue(1);
         let cx = Context::from_waker(Waker::noop());
         for n in 0..=SPARE {
             assert!(!outlet.poll_overfull(&cx), "event {n}");
             outlet.push(n);
         }
+        assert!(outlet.poll_overfull(&cx));
+        outlet.flush();
         assert!(outlet.poll_overfull(&cx));
         assert_eq!(events.try_next(), Some(0));
         assert!(!outlet.poll_overfull(&cx));
@@ -209,11 +235,13 @@ mod tests {
 
     #[test]
     fn without_a_reader_there_is_always_room() {
-        let (outlet, events) = queue(1);
+        let (mut outlet, events) = queue(1);
         outlet.push(1);
         drop(events);
-        assert!(outlet.has_room());
-        outlet.push(2);
-        assert!(outlet.has_room());
+        for n in 2..5 {
+            outlet.flush();
+            assert!(outlet.has_room());
+            outlet.push(n);
+        }
     }
 }

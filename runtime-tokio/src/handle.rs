@@ -12,7 +12,10 @@ use skytether_core::{
     time::UnixMillis,
 };
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 /// Sends commands to a device; cheap to clone, usable from any task.
 ///
@@ -82,7 +85,12 @@ impl<C, A> Handle<C, A> {
 
     /// Waits for room for one more command.
     pub(crate) async fn place(&self) -> Result<Place<'_, C, A>, SendError> {
-        self.inner.requests.reserve().await.map(Place).map_err(|_| SendError::Gone)
+        // Most often there is room, and nobody stands in line before us.
+        match self.inner.requests.try_reserve() {
+            Ok(place) => Ok(Place(place)),
+            Err(TrySendError::Closed(())) => Err(SendError::Gone),
+            Err(TrySendError::Full(())) => self.inner.requests.reserve().await.map(Place).map_err(|_| SendError::Gone),
+        }
     }
 }
 

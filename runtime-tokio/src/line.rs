@@ -83,6 +83,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
         self.buffer.get(self.unread.clone()).unwrap_or_default()
     }
 
+    /// Whether the last read filled the buffer: more may wait.
+    pub(crate) fn is_full(&self) -> bool {
+        self.unread.end == self.buffer.len()
+    }
+
     /// Whether bytes were read of which none was taken.
     pub(crate) fn is_unseen(&self) -> bool {
         self.unread.start == 0 && self.unread.end > 0

@@ -9,7 +9,7 @@ use skytether_std::{store::Store, tls::Tls};
 pub struct Options {
     /// Bytes read from the network at once. Default 16 KiB.
     pub read_buffer: usize,
-    /// Commands that may wait in the channel before [`Handle::send`](crate::Handle::send) waits. Default 32.
+    /// Commands that may wait in the channel before [`Handle::send`](crate::Handle::send) waits. Default 128.
     pub commands: usize,
     /// Events that may wait for the application before nothing more is read from the network. Default 256.
     pub events: usize,
@@ -48,7 +48,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             read_buffer: 16 * 1024,
-            commands: 32,
+            commands: 128,
             events: 256,
             steps_per_turn: 1024,
             tls: None,

@@ -102,30 +102,35 @@ fn unshared(filter: &[u8]) -> &[u8] {
 /// Whether any byte is 0, `+` or `#`: eight bytes at a time, the last eight overlapping those before.
 #[inline]
 pub(crate) fn is_special(bytes: &[u8]) -> bool {
-    let found = if let Some(last) = bytes.last_chunk::<8>() {
-        let (chunks, _) = bytes.as_chunks::<8>();
+    let suspected = if let (Some(last), Some((_, init))) = (bytes.last_chunk::<8>(), bytes.split_last()) {
+        let (chunks, _) = init.as_chunks::<8>();
         chunks
             .iter()
-            .fold(specials(u64::from_le_bytes(*last)), |found, chunk| found | specials(u64::from_le_bytes(*chunk)))
+            .fold(suspects(u64::from_le_bytes(*last)), |found, chunk| found | suspects(u64::from_le_bytes(*chunk)))
     } else if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        specials(u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)))
+        suspects(u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)))
     } else {
-        return bytes.iter().any(|byte| matches!(byte, 0 | b'+' | b'#'));
+        return has_special(bytes);
     };
-    found != 0
+    suspected & HIGH != 0 && has_special(bytes)
 }
 
-/// Non-zero exactly if one of the eight bytes is 0, `+` or `#`.
+const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// Marks the top bit of at least one of eight bytes if one of them is 0, `+` or `#`; and of some that are not ASCII.
 #[inline]
-fn specials(word: u64) -> u64 {
+fn suspects(word: u64) -> u64 {
     const LOW: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     // `#` and `+` differ in this one bit.
     const SAME: u64 = !u64::from_le_bytes([b'#' ^ b'+'; 8]);
     const HASH: u64 = u64::from_le_bytes([b'#' & b'+'; 8]);
-    let wild = (word & SAME) ^ HASH;
-    // A byte less one borrows into its top bit only if it was 0; bytes that had the bit set before do not count.
-    ((word.wrapping_sub(LOW) & !word) | (wild.wrapping_sub(LOW) & !wild)) & HIGH
+    // A byte less one borrows into its top bit if it was 0.
+    word.wrapping_sub(LOW) | ((word & SAME) ^ HASH).wrapping_sub(LOW)
+}
+
+#[cold]
+fn has_special(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| matches!(byte, 0 | b'+' | b'#'))
 }
 
 /// The rule that a name with a special byte breaks.

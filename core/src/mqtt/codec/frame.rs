@@ -34,7 +34,8 @@ pub(super) struct Frame<'a> {
 }
 
 impl Kind {
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it is a look into a table")]
     fn of(first: u8) -> Result<Self, Error> {
         Ok(match first {
             0x30..=0x35 | 0x3a..=0x3d => Self::Publish,
@@ -53,6 +54,16 @@ impl Kind {
             0xe0 => Self::Disconnect,
             _ => return Err(flaw(first)),
         })
+    }
+
+    /// Length of the whole packet, if it may be.
+    #[inline]
+    fn whole_len(self, remaining: u32, header: u32, max: usize) -> Result<usize, Error> {
+        let len = usize::try_from(remaining + header).unwrap_or(usize::MAX);
+        if len > max {
+            return Err(Error::TooLarge { len, max });
+        }
+        self.check_len(remaining).map(|()| len)
     }
 
     /// Checks a remaining length where the kind of packet leaves no choice, so that no one waits for a body in vain.
@@ -99,18 +110,26 @@ fn flaw(first: u8) -> Error {
 /// # Errors
 /// As [`super::decode`], for what the fixed header alone breaks: type, flags, length field, a packet over `max` bytes,
 /// a length that this type cannot have.
+#[inline]
 pub fn frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Error> {
+    let (first, remaining, header) = match *bytes {
+        [first, a @ ..=0x7f, ..] => (first, u32::from(a), 2),
+        [first, a, b @ ..=0x7f, ..] => (first, u32::from(a & 0x7f) | u32::from(b) << 7, 3),
+        _ => return long_frame_len(bytes, max),
+    };
+    Kind::of(first)?.whole_len(remaining, header, max).map(Some)
+}
+
+/// [`frame_len`] for what is rare: three and four length bytes, or too few.
+#[inline(never)]
+fn long_frame_len(bytes: &[u8], max: usize) -> Result<Option<usize>, Error> {
     let [first, rest @ ..] = bytes else { return Ok(None) };
     let kind = Kind::of(*first)?;
     let mut remaining = 0_u32;
     for (byte, (shift, header)) in rest.iter().zip([(0, 2), (7, 3), (14, 4), (21, 5)]) {
         remaining |= u32::from(byte & 0x7f) << shift;
         if byte & 0x80 == 0 {
-            let len = usize::try_from(remaining + header).unwrap_or(usize::MAX);
-            if len > max {
-                return Err(Error::TooLarge { len, max });
-            }
-            return kind.check_len(remaining).map(|()| Some(len));
+            return kind.whole_len(remaining, header, max).map(Some);
         }
     }
     if rest.len() < 4 { Ok(None) } else { Err(LENGTH_ENDLESS) }

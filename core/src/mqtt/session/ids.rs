@@ -23,10 +23,10 @@ impl Ids {
         self.next
     }
 
-    /// Takes an id that none of `used` is; `None` when all 65,535 are.
-    pub(super) fn take(&mut self, used: impl Iterator<Item = u16>) -> Option<PacketId> {
+    /// Takes an id that none of `used` is, which is asked for now and then; `None` when all 65,535 are.
+    pub(super) fn take<U: Iterator<Item = u16>>(&mut self, used: impl FnOnce() -> U) -> Option<PacketId> {
         if self.clear == 0 {
-            self.look(used)?;
+            self.look(used())?;
         }
         let id = PacketId::new(self.next)?;
         self.next = self.next.checked_add(1).unwrap_or(1);
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn take(ids: &mut Ids, used: &[u16]) -> Option<u16> {
-        ids.take(used.iter().copied()).map(PacketId::get)
+        ids.take(|| used.iter().copied()).map(PacketId::get)
     }
 
     #[test]

@@ -103,7 +103,8 @@ impl Lanes {
     ) -> bool {
         let mut taken = false;
         for lane in [Lane::Setup, Lane::Reply, Lane::App] {
-            if !(if lane == Lane::App { open.app } else { open.setup }) {
+            let is_open = if lane == Lane::App { open.app } else { open.setup };
+            if !is_open || self.of(lane).queued() == 0 {
                 continue;
             }
             while let Some(waiting) = self.of(lane).waiting() {
@@ -119,7 +120,7 @@ impl Lanes {
                     break;
                 }
                 let id = if acknowledged {
-                    let used = self.setup.ids().chain(self.reply.ids()).chain(self.app.ids()).chain(requests.clone());
+                    let used = || self.ids().chain(requests.clone());
                     let Some(id) = ids.take(used) else { break };
                     Some(id)
                 } else {
@@ -130,6 +131,11 @@ impl Lanes {
             }
         }
         taken
+    }
+
+    /// Whether a message is not released.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.app.queued() > 0 || self.reply.queued() > 0 || self.setup.queued() > 0
     }
 
     /// Packet ids in use.
@@ -182,7 +188,9 @@ impl Lanes {
 
     /// Takes an acknowledgement in whichever lane waits for it.
     pub(super) fn acknowledge(&mut self, id: PacketId, from: State, to: State) -> Option<Tag> {
-        self.all_mut().into_iter().rev().find_map(|outbox| outbox.acknowledge(id.get(), from, to))
+        let id = id.get();
+        let app = self.app.acknowledge(id, from, to);
+        app.or_else(|| self.reply.acknowledge(id, from, to)).or_else(|| self.setup.acknowledge(id, from, to))
     }
 
     /// Whether a message holds this id.

@@ -224,7 +224,7 @@ impl Session {
         }
         let Self { requests, lanes, ids, control, now, ready, .. } = self;
         for at in 0..requests.subscriptions.len() {
-            let used = lanes.ids().chain(requests.ids());
+            let used = || lanes.ids().chain(requests.ids());
             let due = |subscription: &requests::Subscription| {
                 subscription.due && subscription.id.is_none() && (*ready || subscription.lane == Lane::Setup)
             };
@@ -245,7 +245,7 @@ impl Session {
             if requests.removals.get(at).is_none_or(|removal| removal.id.is_some()) {
                 continue;
             }
-            let Some(id) = ids.take(lanes.ids().chain(requests.ids())) else { return };
+            let Some(id) = ids.take(|| lanes.ids().chain(requests.ids())) else { return };
             let Some(removal) = requests.removals.get_mut(at) else { return };
             let filters: Vec<_> = removal.filters.iter().map(|filter| &**filter).collect();
             if codec::unsubscribe_append(control, id, &filters).is_ok() {
@@ -263,6 +263,9 @@ impl Session {
 
     /// Lets messages go that may go now.
     fn release(&mut self) {
+        if !self.lanes.has_waiting() {
+            return;
+        }
         let open = self.lanes_open();
         if !open.setup {
             return;

@@ -205,7 +205,10 @@ impl Outbox {
 
     /// The oldest message that is not released.
     pub(super) fn waiting(&self) -> Option<&Packet> {
-        self.packets.iter().skip(self.limit).find(|packet| packet.state == State::Queued)
+        if self.queued() == 0 {
+            return None;
+        }
+        self.packets.range(self.limit.min(self.packets.len())..).find(|packet| packet.state == State::Queued)
     }
 
     /// Releases the oldest message that is not released: at QoS 1 and 2 with a packet id, which is written into it. It
@@ -509,6 +512,11 @@ impl Outbox {
     }
 
     fn find(&self, id: u16) -> Option<usize> {
+        // Servers acknowledge in order.
+        let oldest = self.packets.front()?;
+        if oldest.id == id && oldest.in_flight() {
+            return Some(0);
+        }
         self.packets.iter().take(self.limit).position(|packet| packet.id == id && packet.in_flight())
     }
 

@@ -3,6 +3,7 @@
 use skytether_core::{
     device::{Config, Device, Event},
     io::{Input, Instant, Machine as _, Step},
+    limits::Limits,
     link::{Connect, Endpoint},
     mqtt::session::{Options, Session},
     plain::{self, Answer, Plain},
@@ -22,7 +23,15 @@ pub fn connect() -> Connect {
 /// A device that has not dialled yet.
 pub fn device(endpoint: Endpoint) -> Panel {
     let cloud = Plain::new(plain::Config { endpoint, connect: connect() });
-    Device::new(Session::new(Options::default()), cloud, Config::default(), [7; 32], Instant::ZERO)
+    // As many in flight as rumqttc allows by default.
+    let limits = Limits { inflight: 100, ..Limits::default() };
+    Device::new(
+        Session::new(Options { limits, ..Options::default() }),
+        cloud,
+        Config::default(),
+        [7; 32],
+        Instant::ZERO,
+    )
 }
 
 /// A device that is connected.

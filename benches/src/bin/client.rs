@@ -95,11 +95,16 @@ async fn tokio_driver(job: Job, count: u64, port: u16, topic: &str) -> Stopwatch
         Job::Publish(qos) => {
             let mut batch = handle.batch();
             let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
-            for _ in 0..count {
-                let (topic, payload) = (topic.to_owned(), PAYLOAD.to_vec().into());
-                batch.send(Command::Publish { topic, payload, qos, retain: false, ttl: None }).await.unwrap();
-            }
-            assert_eq!(batch.settled().await.succeeded, count);
+            let topic = topic.to_owned();
+            // A task, as in rumqttc's case: the runtime treats the future of `block_on` apart.
+            let outcomes = tokio::spawn(async move {
+                for _ in 0..count {
+                    let (topic, payload) = (topic.clone(), PAYLOAD.to_vec().into());
+                    batch.send(Command::Publish { topic, payload, qos, retain: false, ttl: None }).await.unwrap();
+                }
+                batch.settled().await
+            });
+            assert_eq!(outcomes.await.unwrap().succeeded, count);
         }
         Job::Receive(qos) => {
             let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
@@ -121,7 +126,7 @@ async fn rumqttc(job: Job, count: u64, port: u16, topic: &str) -> Stopwatch {
     use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
     let mut options = MqttOptions::new("bench", "127.0.0.1", port);
     options.set_keep_alive(Duration::from_secs(60));
-    let (client, mut events) = AsyncClient::new(options, 32);
+    let (client, mut events) = AsyncClient::new(options, 128);
     while !matches!(events.poll().await.unwrap(), Event::Incoming(Packet::ConnAck(_))) {}
     let stopwatch = Stopwatch::start();
     match job {

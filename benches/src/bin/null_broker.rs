@@ -3,7 +3,11 @@
 //! Prints its port and serves until it is ended. A subscription to `flood/QOS/COUNT` is answered with so many messages
 //! of 256 B at that QoS, as fast as they are taken; at QoS 1 with at most [`WINDOW`] unacknowledged.
 #![forbid(unsafe_code)]
-#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "it talks to our own clients; bytes it cannot read end it")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "it talks to our own clients; bytes it cannot read end it"
+)]
 
 use skytether_benches::wire::{self, Kind};
 use std::{

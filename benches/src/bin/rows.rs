@@ -6,10 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark whose work fails must stop")]
 
 use skytether_benches::{Clock, Group, Watched, groups};
-use std::{
-    io::{self, Write as _},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 /// Time that one row takes in one turn.
 const TURN: Duration = Duration::from_micros(150);

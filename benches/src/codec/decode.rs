@@ -12,18 +12,7 @@ pub(super) fn whole(name: String, stream: &Stream) -> Group {
     let units = u32::try_from(stream.count()).unwrap();
     let rows = vec![
         row("skytether", slices(stream, ours)),
-        row("mqttrs", {
-            let stream = stream.clone();
-            counted(stream.count(), move || {
-                // It does not say how long the packet was: that is known here for nothing.
-                let (mut from, mut count) = (0, 0);
-                for end in &stream.ends {
-                    black_box(mqttrs::decode_slice(black_box(&stream.bytes[from..])).unwrap().unwrap());
-                    (from, count) = (*end, count + 1);
-                }
-                count
-            })
-        }),
+        row("mqttrs", slices(stream, mqttrs)),
         row("mqttbytes", buffers(stream, peers::mqttbytes)),
         row("rumqttc", buffers(stream, peers::rumqttc)),
         row("mqtt5-protocol", buffers(stream, peers::mqtt5)),
@@ -59,6 +48,7 @@ fn ours(bytes: &[u8]) -> Option<usize> {
     Some(len)
 }
 
+/// It does not say how long the packet was, so that has to be found beside it.
 #[inline]
 fn mqttrs(bytes: &[u8]) -> Option<usize> {
     let packet = mqttrs::decode_slice(black_box(bytes)).unwrap()?;

@@ -120,11 +120,13 @@ pub(super) fn device_out() -> Work {
     };
     let mut next = 1_u16;
     Box::new(move |meter: &mut dyn Meter| {
-        let acks: Vec<u8> = (0..BATCH).flat_map(|_| {
-            let ack = puback(next);
-            next = next.checked_add(1).unwrap_or(1);
-            ack
-        }).collect();
+        let acks: Vec<u8> = (0..BATCH)
+            .flat_map(|_| {
+                let ack = puback(next);
+                next = next.checked_add(1).unwrap_or(1);
+                ack
+            })
+            .collect();
         let mut count = 0;
         meter.measure(&mut || {
             for _ in 0..BATCH {

@@ -7,6 +7,7 @@
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests fail by panicking")
 )]
 
+mod bench;
 mod fuzz;
 mod layers;
 mod nostd;
@@ -62,6 +63,15 @@ enum Command {
         /// Run only this target.
         target: Option<String>,
     },
+    /// Measure codec, session and whole clients beside their peers, and print the tables.
+    ///
+    /// Builds several hundred crates the first time. Instruction counts need valgrind, some rows mosquitto or a Python
+    /// with paho-mqtt (named by `BENCH_PYTHON`); what is missing is left out.
+    Bench {
+        /// Fewer rounds: a first look, not figures to quote.
+        #[arg(long)]
+        quick: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -91,6 +101,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             println!("{outcome}");
             Ok(true)
         }
+        Command::Bench { quick } => bench::run(&Project::new(root, asked), *quick),
         Command::Fuzz { seconds, target } => fuzz::run(&Project::new(root, asked), *seconds, target.as_deref()),
     }
 }

@@ -17,6 +17,7 @@ use skytether_core::{
     plain::{self, Command},
 };
 use std::{
+    collections::VecDeque,
     io::{Read as _, Write as _},
     net::TcpStream,
     time::{Duration, Instant},
@@ -44,6 +45,7 @@ fn main() {
     let stopwatch = match peer.as_str() {
         "raw" => raw(job, count, port, topic),
         "skytether-tokio" => runtime().block_on(tokio_driver(job, count, port, topic)),
+        "skytether-blocking" => blocking_driver(job, count, port, topic),
         "rumqttc" => runtime().block_on(rumqttc(job, count, port, topic)),
         other => panic!("no peer {other}"),
     };
@@ -119,6 +121,42 @@ async fn tokio_driver(job: Job, count: u64, port: u16, topic: &str) -> Stopwatch
     let stopwatch = stopwatch.stop();
     handle.close();
     task.await.unwrap();
+    stopwatch
+}
+
+fn blocking_driver(job: Job, count: u64, port: u16, topic: &str) -> Stopwatch {
+    let device = machine::device(Endpoint::tcp("127.0.0.1", port));
+    let (handle, mut events, thread) =
+        skytether_blocking::spawn(device, skytether_blocking::Options::default()).unwrap();
+    events.find(|event| *event == Event::Ready);
+    let stopwatch = Stopwatch::start();
+    match job {
+        Job::Publish(qos) => {
+            let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            let mut open = VecDeque::new();
+            for _ in 0..count {
+                let (topic, payload) = (topic.to_owned(), PAYLOAD.to_vec().into());
+                let command = Command::Publish { topic, payload, qos, retain: false, ttl: None };
+                open.push_back(handle.submit(command).unwrap());
+                if open.len() > 200 {
+                    open.pop_front().unwrap().wait().unwrap();
+                }
+            }
+            open.into_iter().for_each(|pending| assert!(pending.wait().is_ok()));
+        }
+        Job::Receive(qos) => {
+            let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            handle.send(Command::Subscribe { filter: topic.to_owned(), qos }).unwrap();
+            for _ in 0..count {
+                let event = events.next().unwrap();
+                let Event::Cloud(plain::Event::Message(message)) = event else { panic!("{event:?}") };
+                assert_eq!(message.payload().len(), PAYLOAD.len());
+            }
+        }
+    }
+    let stopwatch = stopwatch.stop();
+    handle.close();
+    thread.join().unwrap();
     stopwatch
 }
 

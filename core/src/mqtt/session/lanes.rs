@@ -103,25 +103,25 @@ impl Lanes {
     ) -> bool {
         let mut taken = false;
         for lane in [Lane::Setup, Lane::Reply, Lane::App] {
-            let is_open = if lane == Lane::App { open.app } else { open.setup };
-            if !is_open || self.of(lane).queued() == 0 {
+            if !(if lane == Lane::App { open.app } else { open.setup }) {
                 continue;
             }
-            while let Some(waiting) = self.of(lane).waiting() {
+            loop {
+                let outbox = self.of(lane);
+                let Some(waiting) = outbox.waiting() else { break };
+                let acknowledged = waiting.qos != QoS::AtMostOnce;
                 if waiting.expires.is_some_and(|expires| expires <= now) {
-                    self.of(lane).expire(now);
+                    outbox.expire(now);
                     continue;
                 }
-                let acknowledged = waiting.qos != QoS::AtMostOnce;
-                if acknowledged && self.of(lane).in_flight() >= window {
+                if acknowledged && outbox.in_flight() >= window {
                     break;
                 }
                 if lane == Lane::App && !self.pace.take(now) {
                     break;
                 }
                 let id = if acknowledged {
-                    let used = || self.ids().chain(requests.clone());
-                    let Some(id) = ids.take(used) else { break };
+                    let Some(id) = ids.take(|| self.ids().chain(requests.clone())) else { break };
                     Some(id)
                 } else {
                     None

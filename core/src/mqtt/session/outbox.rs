@@ -204,9 +204,13 @@ impl Outbox {
     }
 
     /// The oldest message that is not released.
+    #[inline]
     pub(super) fn waiting(&self) -> Option<&Packet> {
         if self.queued() == 0 {
             return None;
+        }
+        if let Some(packet) = self.packets.get(self.limit).filter(|packet| packet.state == State::Queued) {
+            return Some(packet);
         }
         self.packets.range(self.limit.min(self.packets.len())..).find(|packet| packet.state == State::Queued)
     }
@@ -214,10 +218,13 @@ impl Outbox {
     /// Releases the oldest message that is not released: at QoS 1 and 2 with a packet id, which is written into it. It
     /// leaves once `epoch` is stored.
     pub(super) fn release(&mut self, id: Option<PacketId>, epoch: u32) {
-        while self.packets.get(self.limit).is_some_and(|packet| packet.state != State::Queued) {
-            self.limit += 1;
-        }
-        let Some(packet) = self.packets.get_mut(self.limit) else { return };
+        let packet = loop {
+            match self.packets.get_mut(self.limit) {
+                Some(packet) if packet.state == State::Queued => break packet,
+                Some(_) => self.limit += 1,
+                None => return,
+            }
+        };
         if let Some(id) = id {
             let bytes = self.bytes.get_mut(packet.at + packet.id_at..).and_then(|rest| rest.first_chunk_mut::<2>());
             let Some(bytes) = bytes else { return };

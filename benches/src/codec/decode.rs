@@ -44,7 +44,7 @@ pub(super) fn chunked(name: String, stream: &Stream, size: usize) -> Group {
 #[inline]
 fn ours(bytes: &[u8]) -> Option<usize> {
     let (packet, len) = decode(black_box(bytes), MAX).unwrap()?;
-    black_box(packet);
+    black_box(&packet);
     Some(len)
 }
 
@@ -52,14 +52,14 @@ fn ours(bytes: &[u8]) -> Option<usize> {
 #[inline]
 fn mqttrs(bytes: &[u8]) -> Option<usize> {
     let packet = mqttrs::decode_slice(black_box(bytes)).unwrap()?;
-    black_box(packet);
+    black_box(&packet);
     hand::frame_len(bytes)
 }
 
 #[inline]
 fn by_hand(bytes: &[u8]) -> Option<usize> {
     let (fields, len) = hand::parse(black_box(bytes))?;
-    black_box(fields);
+    black_box(&fields);
     Some(len)
 }
 

@@ -43,6 +43,10 @@ pub(crate) fn report(quick: bool) -> io::Result<Vec<Ratio>> {
         let (group, peer) = key;
         ratios.push(Ratio { group, peer, ratio: ratio.parse().unwrap() });
     }
+    let of = |group: &str| instructions.get(&(group.to_owned(), "skytether".to_owned()));
+    if let (Some(decode), Some(encode)) = (of(COUNTED[0].0), of(COUNTED[1].0)) {
+        println!("\nInstructions, decode + encode of PUBLISH QoS 1, 256 B: {} (bar < 600, aim ≤ 415)", decode + encode);
+    }
     println!("\n| what our client holds | bytes | of them buffered packets |\n|---|---:|---:|");
     for line in allocations.lines() {
         if let [group, "skytether", bytes, buffered] = line.split('\t').collect::<Vec<_>>()[..]

@@ -1,7 +1,7 @@
 //! What a message is once it has left the receive buffer: one owned block, topic and payload side by side.
 
 use crate::link::{Message, QoS};
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 /// A message that came in, owned: one allocation, one copy.
@@ -43,8 +43,11 @@ impl Received {
 
 impl From<Message<'_>> for Received {
     fn from(message: Message<'_>) -> Self {
+        let mut bytes = Vec::with_capacity(message.topic.len().saturating_add(message.payload.len()));
+        bytes.extend_from_slice(message.topic.as_bytes());
+        bytes.extend_from_slice(message.payload);
         Self {
-            bytes: [message.topic.as_bytes(), message.payload].concat().into_boxed_slice(),
+            bytes: bytes.into_boxed_slice(),
             split: message.topic.len(),
             qos: message.qos,
             retain: message.retain,

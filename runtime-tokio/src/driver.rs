@@ -12,10 +12,10 @@ use crate::{
     options::Options,
     pipe::Connector,
     store::{Finished, Job, Jobs},
+    tags::Tags,
 };
 use core::{
     future::poll_fn,
-    hash::{BuildHasherDefault, Hasher},
     task::{Context, Poll},
 };
 use skytether_core::io::{Action, Cause, Failure, Input, Instant, Machine, Rejected, Reply, Step, Tag};
@@ -407,24 +407,4 @@ fn is_of_pipe(input: &Input<'_>) -> bool {
 
 fn is_end(input: &Input<'_>) -> bool {
     matches!(input, Input::Closed(_))
-}
-
-/// Tags are small numbers of our own, handed out in order: one multiplication spreads them.
-#[derive(Clone, Copy, Default)]
-struct TagHasher(u64);
-
-type Tags = BuildHasherDefault<TagHasher>;
-
-impl Hasher for TagHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32((*byte).into()));
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
-    }
 }

@@ -81,7 +81,7 @@ impl<E> fmt::Debug for Events<E> {
 pub(crate) struct Outlet<E> {
     queue: Arc<Queue<E>>,
     /// Events of this turn, not in the queue yet: its lock is taken once for all of them.
-    fresh: Vec<E>,
+    fresh: VecDeque<E>,
     /// Free places that the queue had for certain, when it was last looked at, those of `fresh` taken off.
     free: usize,
 }
@@ -90,7 +90,7 @@ impl<E> Outlet<E> {
     /// Adds an event; never fails, since the caller has asked for room before it took in what made the event. It is
     /// shown by [`Outlet::flush`].
     pub(crate) fn push(&mut self, event: E) {
-        self.fresh.push(event);
+        self.fresh.push_back(event);
         self.free = self.free.saturating_sub(1);
     }
 
@@ -104,7 +104,11 @@ impl<E> Outlet<E> {
             if state.reader_gone {
                 None
             } else {
-                state.waiting.extend(self.fresh.drain(..));
+                if state.waiting.is_empty() {
+                    core::mem::swap(&mut state.waiting, &mut self.fresh);
+                } else {
+                    state.waiting.append(&mut self.fresh);
+                }
                 state.reader.take()
             }
         };
@@ -156,7 +160,7 @@ pub(crate) fn queue<E>(capacity: usize) -> (Outlet<E>, Events<E>) {
         driver_gone: false,
     };
     let queue = Arc::new(Queue { state: Mutex::new(state) });
-    (Outlet { queue: Arc::clone(&queue), fresh: Vec::new(), free: 0 }, Events { queue })
+    (Outlet { queue: Arc::clone(&queue), fresh: VecDeque::new(), free: 0 }, Events { queue })
 }
 
 struct Queue<E> {

@@ -87,6 +87,7 @@ mod net;
 mod options;
 mod pipe;
 mod store;
+mod tags;
 mod websocket;
 
 pub use batch::{Batch, Outcomes};

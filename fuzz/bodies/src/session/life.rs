@@ -189,6 +189,7 @@ impl Life {
             19 => {
                 let drain = script.pick(&[None, Some(Duration::ZERO), Some(Duration::from_secs(5))]);
                 self.session.hang_up(self.now, drain);
+                self.peer.leaving = true;
             }
             20 => self.stored(script.choice(4) != 3),
             21 => {

@@ -10,11 +10,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const MAX: usize = 1 << 20;
 
 /// A message of the session's that the server has in whole and has not acknowledged.
-#[derive(PartialEq, Eq, Debug)]
+#[derive(Debug)]
 struct Open {
     qos: QoS,
     /// PUBREC has come: what is left is PUBREL and PUBCOMP.
     released: bool,
+    /// PUBREC has come while the session was leaving: it may have taken it in or not listened any more.
+    perhaps: bool,
     /// PUBREL has been sent.
     let_go: bool,
     topic: String,
@@ -32,12 +34,15 @@ pub(super) enum Owed {
 
 /// Both directions of the pipe, as a server that watches sees them.
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one connection")]
 pub(super) struct Peer {
     out: Vec<u8>,
     inward: Vec<u8>,
     greeted: bool,
     accepted: bool,
     parted: bool,
+    /// The session was told to leave: it listens for as long as it likes.
+    pub(super) leaving: bool,
     /// Over connections: messages in flight, and ids of requests.
     open: BTreeMap<u16, Open>,
     requests: BTreeSet<u16>,
@@ -54,7 +59,7 @@ impl Peer {
     pub(super) fn connected(&mut self) {
         self.out.clear();
         self.inward.clear();
-        (self.greeted, self.accepted, self.parted) = (false, false, false);
+        (self.greeted, self.accepted, self.parted, self.leaving) = (false, false, false, false);
         self.requests.clear();
         self.sent_here.clear();
         self.may_ack.clear();
@@ -116,6 +121,7 @@ impl Peer {
                 let open = Open {
                     qos,
                     released: false,
+                    perhaps: false,
                     let_go: false,
                     topic: publish.topic.into(),
                     payload: publish.payload.into(),
@@ -125,14 +131,13 @@ impl Peer {
                     "{id:?} sent twice on one connection [4.4.0-1], or in use (R-7)"
                 );
                 assert!(!self.requests.contains(&id.get()), "{id:?} is a request's (R-7)");
-                if let Some(held) = self.open.insert(id.get(), open) {
+                if let Some(held) = self.open.get(&id.get()) {
                     assert!(publish.dup, "{id:?} is in use (R-7)");
-                    assert_eq!(
-                        self.open.get(&id.get()),
-                        Some(&held),
-                        "another message under {id:?} (R-7), or one after its PUBREC [4.3.3]"
-                    );
+                    assert!(!held.released, "{id:?} again after its PUBREC [4.3.3]");
+                    let same = (held.qos, &held.topic, &held.payload) == (qos, &open.topic, &open.payload);
+                    assert!(same, "{open:?} under {id:?}, which is {held:?} (R-7)");
                 }
+                self.open.insert(id.get(), open);
                 let kind = if qos == QoS::AtLeastOnce { AckKind::PubAck } else { AckKind::PubRec };
                 self.owed.push_back(Owed::Ack(kind, id));
             }
@@ -211,7 +216,9 @@ impl Peer {
             Packet::PubAck(id) => self.completes(id.get(), QoS::AtLeastOnce),
             Packet::PubRec(id) => {
                 if let Some(open) = self.open.get_mut(&id.get()) {
-                    open.released |= open.qos == QoS::ExactlyOnce && self.sent_here.contains(&id.get());
+                    let comes = open.qos == QoS::ExactlyOnce && self.sent_here.contains(&id.get());
+                    open.perhaps |= comes && self.leaving;
+                    open.released |= comes && !self.leaving;
                 }
                 false
             }
@@ -233,7 +240,7 @@ impl Peer {
     fn completes(&mut self, id: u16, qos: QoS) -> bool {
         let due = |open: &Open| match qos {
             QoS::AtLeastOnce => self.sent_here.contains(&id),
-            QoS::AtMostOnce | QoS::ExactlyOnce => open.released,
+            QoS::AtMostOnce | QoS::ExactlyOnce => open.released || open.perhaps,
         };
         let ends = self.open.get(&id).is_some_and(|open| open.qos == qos && due(open));
         if ends {

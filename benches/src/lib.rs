@@ -9,6 +9,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::disallowed_methods,
     reason = "a benchmark whose work fails must stop"
 )]
 

@@ -12,7 +12,7 @@ use mqtt_protocol_core::mqtt::packet::{Qos, v3_1_1};
 use mqtt5_protocol::packet::MqttPacket as _;
 use skytether_core::{
     link::QoS,
-    mqtt::codec::{AckKind, Delivery, Outgoing, ack},
+    mqtt::codec::{AckKind, Delivery, Outgoing, PacketId, ack},
 };
 
 /// From `&str` and `&[u8]`.
@@ -88,7 +88,7 @@ pub(super) fn publish(name: String, qos: QoS, len: usize) -> Group {
         ),
         row(
             "floor: by hand, unchecked",
-            vec(|out, delivery, payload| hand::write(out, delivery.id().map(|id| id.get()), payload)),
+            vec(|out, delivery, payload| hand::write(out, delivery.id().map(PacketId::get), payload)),
         ),
         row("floor: memcpy", {
             let packet = expected.clone();

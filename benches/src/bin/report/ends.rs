@@ -69,8 +69,9 @@ fn table(group: &str, job: &str, port: u16, rounds: usize, count: u64, null: boo
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); PEERS.len()];
     for _ in 0..rounds {
         for (peer, runs) in PEERS.iter().zip(&mut runs) {
-            // Python is two orders slower: a tenth says as much. The raw client asks a real broker for too much at once.
-            let count = if peer.starts_with("paho") { count / 10 } else { count };
+            // Some are two orders slower: a tenth says as much. The raw client asks a real broker for too much at once.
+            let slow = peer.starts_with("paho") || peer.ends_with("blocking");
+            let count = if slow { count / 10 } else { count };
             if null || *peer != "raw" {
                 runs.extend(run(peer, job, count, port));
             }
@@ -81,14 +82,14 @@ fn table(group: &str, job: &str, port: u16, rounds: usize, count: u64, null: boo
     for (peer, theirs) in PEERS.iter().zip(&runs).filter(|(_, runs)| !runs.is_empty()) {
         let of = |value: fn(&Run) -> f64| median(theirs.iter().map(value).collect());
         let cost = |run: &Run| run.cpu / run.messages;
-        let ratio = median(runs[0].iter().zip(theirs).map(|(ours, theirs)| cost(ours) / cost(theirs)).collect());
+        let share = median(runs[0].iter().zip(theirs).map(|(ours, theirs)| cost(ours) / cost(theirs)).collect());
         println!(
-            "| {peer} | {:.0} | {:.3} | {ratio:.2} | {:.0} |",
+            "| {peer} | {:.0} | {:.3} | {share:.2} | {:.0} |",
             of(|run| run.messages / run.wall),
             of(|run| run.cpu / run.messages * 1e6),
             of(|run| run.peak)
         );
-        ratios.push(Ratio { group: group.to_owned(), peer: (*peer).to_owned(), ratio });
+        ratios.push(Ratio { group: group.to_owned(), peer: (*peer).to_owned(), share });
     }
     ratios
 }

@@ -2,6 +2,7 @@
 //!
 //! It expects the other programs of this crate beside itself.
 #![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "clocks are what this is about")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -45,7 +46,7 @@ const GOALS: [Goal; 11] = [
 struct Ratio {
     group: String,
     peer: String,
-    ratio: f64,
+    share: f64,
 }
 
 fn main() -> io::Result<()> {
@@ -63,13 +64,13 @@ fn goals(ratios: &[Ratio]) {
     println!("\n## Figures to reach\n\n| work | beside | bar | aim | now | |\n|---|---|---:|---:|---:|---|");
     for goal in GOALS {
         let found = ratios.iter().find(|ratio| ratio.group == goal.group && ratio.peer == goal.peer);
-        let Some(Ratio { ratio, .. }) = found else { continue };
-        let verdict = match *ratio {
-            ratio if ratio <= goal.aim => "aim reached",
-            ratio if ratio <= goal.bar => "bar reached",
+        let Some(Ratio { share, .. }) = found else { continue };
+        let verdict = match *share {
+            share if share <= goal.aim => "aim reached",
+            share if share <= goal.bar => "bar reached",
             _ => "**not reached**",
         };
-        println!("| {} | {} | ≤ {} × | ≤ {} × | {ratio:.2} × | {verdict} |", goal.group, goal.peer, goal.bar, goal.aim);
+        println!("| {} | {} | ≤ {} × | ≤ {} × | {share:.2} × | {verdict} |", goal.group, goal.peer, goal.bar, goal.aim);
     }
 }
 

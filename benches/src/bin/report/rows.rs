@@ -41,7 +41,7 @@ pub(crate) fn report(quick: bool) -> io::Result<Vec<Ratio>> {
         let instructions = instructions.get(&key).map(u64::to_string).unwrap_or_default();
         println!("| {peer} | {time} | {ratio} | {count} | {instructions} |");
         let (group, peer) = key;
-        ratios.push(Ratio { group, peer, ratio: ratio.parse().unwrap() });
+        ratios.push(Ratio { group, peer, share: ratio.parse().unwrap() });
     }
     let of = |group: &str| instructions.get(&(group.to_owned(), "skytether".to_owned()));
     if let (Some(decode), Some(encode)) = (of(COUNTED[0].0), of(COUNTED[1].0)) {

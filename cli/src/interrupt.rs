@@ -16,11 +16,13 @@ impl Interrupt {
     /// Outside a tokio runtime with its IO driver enabled.
     pub fn listen(at_once: fn()) -> Self {
         let (tell, told) = watch::channel(false);
+        // Here and not in the task: from now on no signal ends the process unheard.
+        let mut signals = Signals::catch();
         tokio::spawn(async move {
-            signalled().await;
+            signals.next().await;
             // Whoever was told may be gone: then the process is about to end anyway.
             let _ = tell.send(true);
-            signalled().await;
+            signals.next().await;
             at_once();
             process::exit(i32::from(INTERRUPTED));
         });
@@ -40,29 +42,47 @@ impl Interrupt {
     }
 }
 
+/// The signals that ask for an end, caught from the moment that this is made.
 #[cfg(unix)]
-async fn signalled() {
-    use signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => terminate.recv().await,
-            Err(_) => pending().await,
+struct Signals {
+    interrupt: Option<signal::unix::Signal>,
+    terminate: Option<signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn catch() -> Self {
+        use signal::unix::{SignalKind, signal};
+        // One that cannot be caught ends the process, as it does by default.
+        Self { interrupt: signal(SignalKind::interrupt()).ok(), terminate: signal(SignalKind::terminate()).ok() }
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            Some(()) = Self::of(&mut self.interrupt) => {}
+            Some(()) = Self::of(&mut self.terminate) => {}
+            else => pending().await,
         }
-    };
-    tokio::select! {
-        () = ctrl_c() => {}
-        _ = terminated => {}
+    }
+
+    async fn of(signal: &mut Option<signal::unix::Signal>) -> Option<()> {
+        signal.as_mut()?.recv().await
     }
 }
 
 #[cfg(not(unix))]
-async fn signalled() {
-    ctrl_c().await;
-}
+struct Signals;
 
-async fn ctrl_c() {
-    if signal::ctrl_c().await.is_err() {
-        // There is no way to hear of Ctrl-C: it ends the process, as it does by default.
-        pending::<()>().await;
+#[cfg(not(unix))]
+impl Signals {
+    fn catch() -> Self {
+        Self
+    }
+
+    async fn next(&mut self) {
+        if signal::ctrl_c().await.is_err() {
+            // There is no way to hear of Ctrl-C: it ends the process, as it does by default.
+            pending::<()>().await;
+        }
     }
 }

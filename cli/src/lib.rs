@@ -111,17 +111,20 @@ async fn talk(command: &Command, log: &Log, interrupt: &Interrupt) -> Result<(),
     match command {
         Command::Run(options) => {
             let target = Target::new(&options.whom)?;
-            let (lines, out) = (Lines::new(io::stdin()), Output::new(io::stdout()));
+            let (lines, out) = (Lines::new(io::stdin()), Output::stdout());
             talk::run::run(target, options.stay, lines, out, log, interrupt).await
         }
         Command::Pub(options) => {
             let target = Target::new(&options.whom)?;
-            let payloads = options.payloads()?;
+            let payloads = tokio::select! {
+                payloads = options.payloads() => payloads?,
+                () = interrupt.first() => return Err(Failure::Interrupted),
+            };
             talk::publish::publish(target, &options.publish(), payloads, log, interrupt).await
         }
         Command::Sub(options) => {
             let target = Target::new(&options.whom)?;
-            let out = Output::new(io::stdout());
+            let out = Output::stdout();
             talk::subscribe::subscribe(target, &options.subscribe(), out, log, interrupt).await
         }
         Command::Demo(_)

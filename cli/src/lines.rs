@@ -2,10 +2,10 @@
 
 use core::future::pending;
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     thread,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Longest line that is taken, in bytes.
 pub const LONGEST: usize = 1024 * 1024;
@@ -58,6 +58,28 @@ impl Lines {
     }
 }
 
+/// All of an input, read by a thread of its own. Safe to drop before it is ready; the thread then reads on until the
+/// input or the process ends.
+///
+/// # Errors
+/// Where it cannot be read, or is longer than `limit` bytes.
+pub async fn whole(input: impl Read + Send + 'static, limit: usize) -> io::Result<Vec<u8>> {
+    let (tell, read) = oneshot::channel();
+    thread::spawn(move || {
+        let mut content = Vec::new();
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let read = input.take(most).read_to_end(&mut content).and_then(|_| {
+            if content.len() > limit {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {limit} bytes")));
+            }
+            Ok(content)
+        });
+        // An error says that nobody waits any more.
+        let _ = tell.send(read);
+    });
+    read.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+}
+
 fn next(input: &mut impl BufRead) -> Option<Line> {
     let mut line = Vec::new();
     let limit = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(1);
@@ -93,6 +115,12 @@ mod tests {
         let line = |text: &str| Line::Bytes(text.as_bytes().to_vec());
         assert_eq!(all(b"one\r\n\ntwo"), [line("one"), line(""), line("two")]);
         assert_eq!(all(b""), []);
+    }
+
+    #[tokio::test]
+    async fn an_input_is_read_whole_up_to_its_limit() {
+        assert_eq!(whole(&b"four"[..], 4).await.unwrap(), b"four");
+        assert!(whole(&b"five!"[..], 4).await.unwrap_err().to_string().contains("more than 4 bytes"));
     }
 
     #[test]

@@ -2,9 +2,13 @@
 //! reads any more.
 
 use core::time::Duration;
-use std::{io::Write, thread};
+use std::{
+    io::{self, Write},
+    thread,
+};
 use tokio::{
-    sync::{mpsc, oneshot},
+    select,
+    sync::{mpsc, oneshot, watch},
     time::timeout,
 };
 
@@ -23,9 +27,22 @@ pub struct Unread;
 pub struct Output {
     pieces: mpsc::Sender<Vec<u8>>,
     done: oneshot::Receiver<()>,
+    /// Turns true when the reader is seen to go.
+    reader_gone: watch::Receiver<bool>,
 }
 
 impl Output {
+    /// Writes to stdout, and sees when its reader goes even where nothing is written.
+    pub fn stdout() -> Self {
+        let (tell, reader_gone) = watch::channel(false);
+        thread::spawn(move || {
+            if wait_for_reader_to_go() {
+                tell.send_replace(true);
+            }
+        });
+        Self { reader_gone, ..Self::new(io::stdout()) }
+    }
+
     /// Writes to `out`; each piece is flushed.
     pub fn new(mut out: impl Write + Send + 'static) -> Self {
         let (pieces, mut waiting) = mpsc::channel::<Vec<u8>>(WAITING);
@@ -40,7 +57,7 @@ impl Output {
             // Nobody waits for the end where the tool ends at once.
             let _ = finish.send(());
         });
-        Self { pieces, done }
+        Self { pieces, done, reader_gone: watch::channel(false).1 }
     }
 
     /// Hands a piece on; waits while the reader is slow. Safe to drop: the piece is then not written.
@@ -51,9 +68,14 @@ impl Output {
         self.pieces.send(piece).await.map_err(|_| Unread)
     }
 
-    /// Ready when nobody reads any more and a write has found that out.
+    /// Ready when nobody reads any more.
     pub async fn unread(&self) {
-        self.pieces.closed().await;
+        let mut reader_gone = self.reader_gone.clone();
+        select! {
+            () = self.pieces.closed() => {}
+            // An error says that this cannot be seen.
+            Ok(_) = reader_gone.wait_for(|gone| *gone) => {}
+        }
     }
 
     /// Waits until all is written, two seconds at most.
@@ -64,13 +86,31 @@ impl Output {
     }
 }
 
+/// Waits until the reader of stdout has gone; false where that cannot be seen, as with a file.
+#[cfg(unix)]
+fn wait_for_reader_to_go() -> bool {
+    use rustix::event::{PollFd, PollFlags, poll};
+    let stdout = io::stdout();
+    loop {
+        // Asked for nothing, it tells of what is over.
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        match poll(&mut watched, None) {
+            Ok(_) => return watched.iter().any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP)),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn wait_for_reader_to_go() -> bool {
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
+    use std::sync::{Arc, Mutex};
 
     struct Page(Arc<Mutex<Vec<u8>>>, usize);
 

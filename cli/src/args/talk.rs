@@ -3,7 +3,7 @@
 use super::target::Whom;
 use crate::{
     exit::{CODES, Failure},
-    lines::Lines,
+    lines::{LONGEST, Lines, whole},
     talk::{
         command, event,
         publish::{Payloads, Publish},
@@ -13,11 +13,7 @@ use crate::{
 use clap::{ArgGroup, Args};
 use core::time::Duration;
 use skytether_core::link::QoS;
-use std::{
-    fs,
-    io::{self, Read as _},
-    path::PathBuf,
-};
+use std::{fs::File, io, path::PathBuf};
 
 /// The options of `run`.
 #[derive(Args, Clone, Debug)]
@@ -120,20 +116,20 @@ impl PublishArguments {
     ///
     /// # Errors
     /// [`Failure::Start`] where a file or stdin cannot be read.
-    pub fn payloads(&self) -> Result<Payloads, Failure> {
-        let unreadable =
-            |what: &dyn core::fmt::Display, error: io::Error| Failure::Start(format!("{what} cannot be read: {error}"));
+    pub async fn payloads(&self) -> Result<Payloads, Failure> {
+        let unreadable = |what: &dyn core::fmt::Display, error: &io::Error| {
+            Failure::Start(format!("{what} cannot be read: {error}"))
+        };
         if self.lines {
             return Ok(Payloads::Lines(Lines::new(io::stdin())));
         }
         Ok(Payloads::One(if let Some(text) = &self.message {
             text.clone().into_bytes()
         } else if let Some(file) = &self.file {
-            fs::read(file).map_err(|error| unreadable(&file.display(), error))?
+            let read = async { whole(File::open(file)?, LONGEST).await };
+            read.await.map_err(|error| unreadable(&file.display(), &error))?
         } else if self.stdin {
-            let mut payload = Vec::new();
-            io::stdin().read_to_end(&mut payload).map_err(|error| unreadable(&"stdin", error))?;
-            payload
+            whole(io::stdin(), LONGEST).await.map_err(|error| unreadable(&"stdin", &error))?
         } else {
             Vec::new()
         }))

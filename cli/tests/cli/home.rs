@@ -50,6 +50,15 @@ async fn with_plain_objects_the_packets_are_those_of_the_document_and_the_rule_r
 }
 
 #[tokio::test]
+async fn the_story_is_the_same_on_every_transport() {
+    for transport in ["tls", "ws", "wss"] {
+        let run = told(&["--transport", transport]).await;
+        assert!(run.out.contains(&format!("listens on {transport}://127.0.0.1:")), "{}", run.out);
+        assert_packets(&run, [58, 59], [55, 56]);
+    }
+}
+
+#[tokio::test]
 async fn with_the_python_wire_the_packets_have_the_68_and_69_bytes_of_the_document_on_both_sides() {
     assert_packets(&told(&["--python-wire"]).await, [68, 69], [68, 69]);
 }

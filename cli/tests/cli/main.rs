@@ -5,11 +5,28 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "tests fail by panicking, and say what they skip"
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking, say what they skip, and wait for the real world"
 )]
-#![allow(clippy::std_instead_of_alloc, reason = "a program of the host")]
+#![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "a program of the host")]
 
+// The tests of commands that run until they are told to end tell them by signals.
+#[cfg(unix)]
+mod check;
 mod failing;
+#[cfg(unix)]
+mod halves;
 mod home;
+#[cfg(unix)]
+mod keys;
+#[cfg(unix)]
+mod lines;
+#[cfg(unix)]
+mod look;
 mod observer;
+#[cfg(unix)]
+mod pubsub;
+#[cfg(unix)]
+mod sim;
 mod support;
+mod time;

@@ -105,29 +105,29 @@ impl From<DoorAction> for Action {
 pub struct DoorArguments {
     /// What it tells.
     pub action: DoorAction,
-    /// Which device it is.
-    #[command(flatten)]
-    pub device: ProfileArgument,
     /// The device that it speaks of.
     #[arg(long, value_name = "NAME", default_value = "AirConditioner1")]
     pub target: String,
     /// Sends what the vendor's Python SDK puts on the wire: the JSON once more as a JSON string.
     #[arg(long)]
     pub python_wire: bool,
+    /// Which device it is.
+    #[command(flatten)]
+    pub device: ProfileArgument,
 }
 
 /// The options of `demo aircond`.
 #[derive(Args, Clone, Debug)]
 pub struct AircondArguments {
-    /// Which device it is.
-    #[command(flatten)]
-    pub device: ProfileArgument,
     /// Ends after so many temperatures.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub ticks: Option<u32>,
     /// How many times faster than real time it lives, 0.1 to 1000.
     #[arg(long, value_name = "N", default_value = "1")]
     pub speed: Speed,
+    /// Which device it is.
+    #[command(flatten)]
+    pub device: ProfileArgument,
 }
 
 impl From<&HomeArguments> for Home {

@@ -8,26 +8,26 @@ use core::time::Duration;
 /// The options of `credentials`.
 #[derive(Args, Clone, Debug)]
 pub struct CredentialsArguments {
-    /// Which device, on which cloud.
-    #[command(flatten)]
-    pub whom: Whom,
     /// Shows the password. Else it is ***.
     #[arg(long)]
     pub show_secrets: bool,
     /// Writes one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// Which device, on which cloud.
+    #[command(flatten)]
+    pub whom: Whom,
 }
 
 /// The options of `check`.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArguments {
-    /// Which device, on which cloud.
-    #[command(flatten)]
-    pub whom: Whom,
     /// How long each step may take, in seconds.
     #[arg(short = 'W', long, value_name = "SECONDS", default_value = "10", value_parser = super::seconds)]
     pub timeout: Duration,
+    /// Which device, on which cloud.
+    #[command(flatten)]
+    pub whom: Whom,
 }
 
 /// What `credentials --help` says at its end.

@@ -18,12 +18,12 @@ use std::{fs::File, io, path::PathBuf};
 /// The options of `run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArguments {
-    /// Which device, on which cloud.
-    #[command(flatten)]
-    pub whom: Whom,
     /// Goes on when stdin has ended. Else that is the end, once every command has its outcome.
     #[arg(long)]
     pub stay: bool,
+    /// Which device, on which cloud.
+    #[command(flatten)]
+    pub whom: Whom,
 }
 
 /// The options of `pub`.
@@ -31,9 +31,6 @@ pub struct RunArguments {
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("payload").required(true))]
 pub struct PublishArguments {
-    /// Which device, on which cloud.
-    #[command(flatten)]
-    pub whom: Whom,
     /// The topic; ./event is the device's own {product id}/{device name}/event.
     #[arg(short, long)]
     pub topic: String,
@@ -67,14 +64,14 @@ pub struct PublishArguments {
     /// How long a message may take to arrive, in seconds.
     #[arg(short = 'W', long, value_name = "SECONDS", default_value = "30", value_parser = super::seconds)]
     pub timeout: Duration,
+    /// Which device, on which cloud.
+    #[command(flatten)]
+    pub whom: Whom,
 }
 
 /// The options of `sub`.
 #[derive(Args, Clone, Debug)]
 pub struct SubscribeArguments {
-    /// Which device, on which cloud.
-    #[command(flatten)]
-    pub whom: Whom,
     /// A topic or filter, `+` and `#` allowed; may be repeated. ./control is the device's own {product id}/{device
     /// name}/control.
     #[arg(short, long = "topic", value_name = "FILTER", required = true)]
@@ -97,6 +94,9 @@ pub struct SubscribeArguments {
     /// Writes each message as a JSON line, as `skytether run` does.
     #[arg(long)]
     pub json: bool,
+    /// Which device, on which cloud.
+    #[command(flatten)]
+    pub whom: Whom,
 }
 
 impl PublishArguments {

@@ -25,8 +25,8 @@ use std::{
 /// Commands taken in one turn before the bytes they made are written.
 const BATCH: usize = 64;
 
-/// Buffers of which a machine is shown something at its deadline, at most: the driver's, the reader's two.
-const AT_DEADLINE: usize = 3;
+/// Buffers of which a machine is shown something at its deadline, at most: enough for the longest packet.
+const AT_DEADLINE: usize = 32;
 
 /// A machine, and the world as threads offer it.
 pub(crate) struct Driver<M: Machine, K: Connector> {

@@ -82,6 +82,8 @@ mod clock;
 mod driver;
 mod events;
 mod handle;
+mod inputs;
+
 mod line;
 mod net;
 mod options;
@@ -146,3 +148,8 @@ where
     let (handle, events, driver) = Driver::new(machine, connector, options);
     (handle, events, tokio::spawn(driver.run()))
 }
+
+/// Holds the code of the README to what compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -27,7 +27,7 @@ use tokio::{
 };
 
 /// A broker that answers what has to be answered and sends a message a second.
-async fn chatter(mut pipe: DuplexStream) {
+async fn chatter(mut pipe: DuplexStream, filling: u8) {
     pipe.write_all(&[0x20, 2, 0, 0]).await.unwrap();
     let mut number = 0_u8;
     let mut next = Instant::now();
@@ -42,7 +42,8 @@ async fn chatter(mut pipe: DuplexStream) {
             }
             Ok(Err(_)) => return,
             Err(_) => {
-                pipe.write_all(&[0x30, 4, 0, 1, b't', number]).await.unwrap();
+                let message = [&[0x30, 4 + filling, 0, 1, b't', number][..], &vec![0; filling.into()]].concat();
+                pipe.write_all(&message).await.unwrap();
                 number += 1;
                 next += Duration::from_secs(1);
             }
@@ -52,6 +53,12 @@ async fn chatter(mut pipe: DuplexStream) {
 
 #[tokio::test(start_paused = true)]
 async fn r_71_a_slow_application_does_not_cost_the_connection() {
+    // With a buffer that holds all that comes between two pings, and with one of which a message fills several.
+    live(Options::default().read_buffer, 0).await;
+    live(16, 110).await;
+}
+
+async fn live(read_buffer: usize, filling: u8) {
     let cloud = Plain::new(plain::Config {
         endpoint: Endpoint::tcp("scripted", 1),
         connect: Connect { client_id: "slow".into(), clean_session: true, keep_alive: 10, ..Connect::default() },
@@ -59,19 +66,20 @@ async fn r_71_a_slow_application_does_not_cost_the_connection() {
     let session = Session::new(session::Options::default());
     let device = Device::new(session, cloud, device::Config::default(), [7; 32], skytether_core::time::Instant::ZERO);
     let wires = Wires::default();
-    let broker = tokio::spawn(chatter(wires.lay(1024)));
-    let (_handle, mut events, _task) = spawn_with(device, wires, Options { events: 5, ..Options::default() });
+    let broker = tokio::spawn(chatter(wires.lay(32 * 1024), filling));
+    let (_handle, mut events, _task) =
+        spawn_with(device, wires, Options { events: 5, read_buffer, ..Options::default() });
     sleep(Duration::from_secs(200)).await;
     assert!(!broker.is_finished());
     let mut next = 0;
     while next < 200 {
         match timeout(Duration::from_hours(1), events.next()).await.unwrap().unwrap() {
             Event::Cloud(plain::Event::Message(message)) => {
-                assert_eq!(message.payload(), [next]);
+                assert_eq!(message.payload()[0], next);
                 next += 1;
             }
             Event::Dialling(_) | Event::Up { .. } | Event::Ready => assert_eq!(next, 0),
-            event => panic!("{event:?}"),
+            event => panic!("{event:?} after {next} messages"),
         }
     }
 }

@@ -97,6 +97,23 @@ fn r_71_bytes_that_wait_unread_keep_the_connection_alive() {
 }
 
 #[test]
+fn r_71_when_unread_bytes_run_out_the_wait_for_the_answer_begins_anew() {
+    let mut rig = Rig::up(Options::default(), true);
+    let two = [publish(QoS::AtMostOnce, false, 0, b"a"), publish(QoS::AtMostOnce, false, 0, b"b")].concat();
+    let mut scratch = Vec::new();
+    let (used, _) = rig.session.read(rig.now, &two, &mut scratch);
+    rig.seconds(30);
+    rig.tx();
+    // The owner comes back at the very moment at which the answer would be overdue.
+    rig.now = rig.session.deadline().unwrap().at;
+    rig.rx(&two[used..]);
+    rig.seconds(9);
+    assert!(!rig.closing);
+    rig.seconds(1);
+    assert!(rig.closing);
+}
+
+#[test]
 fn r_72_a_peer_that_does_not_read_is_still_found_dead() {
     let mut rig = Rig::up(Options::default(), true);
     for tag in 0..10 {

@@ -144,6 +144,10 @@ impl Link for Session {
         if !listening {
             return (bytes.len(), None);
         }
+        if self.unread {
+            // Until now the answer to a probe may have been among them: the wait for it begins anew.
+            self.keepalive.behind(self.now);
+        }
         let (used, notice) = self.cut(bytes, scratch);
         self.unread = used < bytes.len() && self.may_send();
         (used, notice)

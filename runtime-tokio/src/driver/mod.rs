@@ -4,10 +4,13 @@
 //! work is ever dropped for another one, so nothing can be lost between two of them. Reading and writing go on side by
 //! side; a turn is one read, everything that follows from it, a batch of commands, and one write.
 
+mod reading;
+
 use crate::{
     clock::Clock,
     events::{Events, Outlet, queue},
     handle::{Asked, Control, Handle, Reply as Caller, Request, Requests, SendError, handle},
+    inputs::{is_end, is_of_pipe},
     line::Line,
     options::Options,
     pipe::Connector,
@@ -28,8 +31,6 @@ use tokio::task::yield_now;
 
 /// Commands taken in one turn before the bytes they made are written.
 const BATCH: usize = 128;
-/// Reads in one turn, as long as each fills the buffer: what they lead to is written at once.
-const READS: usize = 4;
 
 /// A machine, and the world as tokio offers it.
 pub(crate) struct Driver<M: Machine, K: Connector> {
@@ -157,37 +158,6 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         }
     }
 
-    /// Gives the machine the bytes that were read, for as long as it and the application have room for what they make.
-    fn feed_bytes(&mut self) -> bool {
-        let mut moved = false;
-        while !self.line.unread().is_empty() && self.machine.wants_bytes() && self.outlet.has_room() {
-            if self.steps >= self.steps_per_turn {
-                moved = true;
-                break;
-            }
-            let before = self.line.unread().len();
-            let idle = self.step_bytes();
-            moved |= !idle || self.line.unread().len() != before;
-            if idle {
-                return self.answer() | moved;
-            }
-        }
-        if moved {
-            // The machine may have more to say of what it has taken.
-            self.drain(Input::Tick);
-        }
-        self.answer() | moved
-    }
-
-    /// Gives the machine one step with the bytes that were read; true if it was idle.
-    fn step_bytes(&mut self) -> bool {
-        let mut input = Input::Bytes(self.line.unread());
-        let step = self.machine.step(self.now, &mut input);
-        let left = if let Input::Bytes(rest) = input { rest.len() } else { 0 };
-        self.line.keep(left);
-        !self.carry(step, &mut Input::Tick)
-    }
-
     /// Does what a step says; false for `Idle`.
     fn carry(&mut self, step: Step<M::Event, M::Answer>, input: &mut Input<'_>) -> bool {
         self.steps = self.steps.saturating_add(1);
@@ -291,33 +261,6 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         true
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        if !self.machine.wants_bytes() {
-            return false;
-        }
-        if !self.line.unread().is_empty() {
-            return self.feed_bytes();
-        }
-        // One buffer is read even while the application is behind: then it is known whether the peer is alive.
-        for reads in 0..READS {
-            match self.line.poll_read(cx) {
-                Poll::Pending => return reads > 0,
-                Poll::Ready(Ok(())) => {
-                    let more = self.line.is_full();
-                    self.feed_bytes();
-                    if !more || !self.line.unread().is_empty() || !self.machine.wants_bytes() {
-                        break;
-                    }
-                }
-                Poll::Ready(Err(cause)) => {
-                    self.end(cause);
-                    break;
-                }
-            }
-        }
-        true
-    }
-
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
         match self.line.poll_write(cx, self.machine.transmit()) {
             Poll::Pending => return false,
@@ -337,11 +280,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
 
     fn tick(&mut self, cx: &mut Context<'_>) -> bool {
         if self.machine.deadline().is_some_and(|deadline| deadline.at <= self.now) {
-            if self.line.is_unseen() && self.machine.wants_bytes() {
-                // The application is behind. A machine that has never seen these bytes would take the peer for dead, so
-                // it sees them, and takes at most one event's worth of them.
-                self.step_bytes();
-            }
+            self.show_unseen(cx);
             if self.feed(Input::Tick) {
                 return true;
             }
@@ -398,13 +337,4 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         self.line.end(cause);
         self.feed(Input::Closed(cause));
     }
-}
-
-/// Whether an input speaks of the pipe that was open until now, its end excepted.
-fn is_of_pipe(input: &Input<'_>) -> bool {
-    matches!(input, Input::Opened | Input::Bytes(_) | Input::Sent(_))
-}
-
-fn is_end(input: &Input<'_>) -> bool {
-    matches!(input, Input::Closed(_))
 }

@@ -8,7 +8,7 @@
 //! [diary] of two runs is the same, byte for byte.
 //!
 //! After every step the world looks for a [`Breach`](breach::Breach) of what must always hold, and it stands still once
-//! it has found one. [`life`](life) puts an application on each device that counts its messages: what was accepted, what
+//! it has found one. [`life`] puts an application on each device that counts its messages: what was accepted, what
 //! it was told of them, how often and in which order they arrived.
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]

@@ -87,6 +87,7 @@ struct Life {
     scratch: Vec<u8>,
     /// The peer's bytes that the session did not want yet.
     waiting: Vec<u8>,
+    held_back: bool,
     peer: Peer,
     ledger: Ledger,
     record: Option<Vec<u8>>,
@@ -95,8 +96,8 @@ struct Life {
     log: Vec<Entry>,
 }
 
-/// Lives through the list, to the end of everything.
-pub(super) fn live(data: &[u8], feed: Feed) -> Vec<Entry> {
+/// Lives through the list, to the end of everything: what it has shown, and whether bytes of the peer ever had to wait.
+pub(super) fn live(data: &[u8], feed: Feed) -> (Vec<Entry>, bool) {
     let mut script = Script::new(data);
     let mut life = Life::new(script.byte(), script.byte(), feed);
     let mut steps = 0;
@@ -106,7 +107,7 @@ pub(super) fn live(data: &[u8], feed: Feed) -> Vec<Entry> {
         steps += 1;
     }
     life.finish();
-    life.log
+    (life.log, life.held_back)
 }
 
 impl Life {
@@ -144,6 +145,7 @@ impl Life {
             asked_to_close: false,
             scratch: Vec::new(),
             waiting: Vec::new(),
+            held_back: false,
             peer: Peer::default(),
             ledger: Ledger::default(),
             record: None,
@@ -284,6 +286,7 @@ impl Life {
         self.settle();
         self.read();
         self.settle();
+        self.held_back |= !self.waiting.is_empty();
         let deadline = self.session.deadline();
         assert!(deadline.is_none_or(|deadline| deadline.at > self.now), "{deadline:?} at {:?} (R-9)", self.now);
         self.log.push(Entry::Deadline(deadline.map(|deadline| deadline.at.0)));

@@ -1,9 +1,9 @@
 //! A session kept in the driver's store: what leaves only after a write, and what a restart goes on with.
 
-use crate::rig::{Got, Rig, ack, publish};
+use crate::rig::{CONNACK_KEPT, Got, Rig, ack, publish};
 use skytether_core::{
-    io::{Cause, Failure, Key, StoreFailed},
-    link::{Link, Note, QoS},
+    io::{Cause, Failure, Key, Rejected, StoreFailed},
+    link::{Lane, Link, Note, QoS},
     mqtt::session::{Options, Session},
 };
 
@@ -301,4 +301,24 @@ fn r_91_a_record_goes_on_only_with_messages_that_may_go_out_as_they_stand() {
         assert!(matches!(rig.got()[..], [Got::Down(Cause::Storage(_))]), "{why}");
         assert!(rig.tx().is_empty(), "{why}");
     }
+}
+
+#[test]
+fn r_7_no_packet_id_of_a_qos_2_message_is_used_again_after_a_restart() {
+    let mut rig = Rig::up(persistent(), false);
+    for lane in [Lane::Setup, Lane::Reply] {
+        assert!(matches!(rig.publish_on(lane, 1, Q2, b"x", None), Err(Rejected::Invalid(_))), "{lane:?} is not stored");
+        rig.publish_on(lane, 1, Q1, b"x", None).unwrap();
+    }
+    rig.publish(2, Q2, b"m").unwrap();
+    let sent = rig.tx();
+    assert!(sent.ends_with(&publish(Q2, false, 3, b"m")), "{sent:02x?}");
+    let mut rig = restart(rig);
+    rig.open();
+    rig.tx();
+    rig.rx(&CONNACK_KEPT);
+    rig.publish(3, Q2, b"new").unwrap();
+    assert_eq!(rig.tx(), [publish(Q2, true, 3, b"m"), publish(Q2, false, 4, b"new")].concat());
+    let mut rig = Rig::up(Options::default(), false);
+    rig.publish_on(Lane::Reply, 1, Q2, b"without a store, it may be", None).unwrap();
 }

@@ -74,7 +74,8 @@ pub struct Options {
     pub qos0_offline: Qos0Offline,
     /// Messages are acknowledged only by [`super::Session::acknowledge`], in the order in which they came.
     pub manual_ack: bool,
-    /// The session is kept in the driver's store, so that QoS 1 and 2 hold over a restart.
+    /// The session is kept in the driver's store, so that QoS 1 and 2 hold over a restart. Messages of the set-up and
+    /// reply lanes are not stored, and may be of QoS 0 and 1 only then.
     pub persist: bool,
     /// Subscriptions are made again on every connection, even where the server says that it kept them.
     pub resubscribe_always: bool,

@@ -87,6 +87,11 @@ impl Link for Session {
         if offline {
             return Err(Rejected::Offline);
         }
+        if self.options.persist && publish.lane != Lane::App && publish.qos == QoS::ExactlyOnce {
+            // These lanes are not stored: after a restart the packet id would be given to another message, which the
+            // server would take for this one (4.3.3).
+            return Err(Rejected::Invalid("with a stored session, QoS 2 is for the application's lane"));
+        }
         self.lanes.push(self.now, &publish, &self.options)?;
         if self.options.persist && publish.qos != QoS::AtMostOnce && publish.lane == Lane::App {
             self.keeper.change();

@@ -74,6 +74,7 @@ enum Pipe {
     Open,
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one life")]
 struct Life {
     session: Session,
     options: Options,

@@ -75,6 +75,9 @@ impl Peer {
     /// The power was cut: what was shown and not acknowledged may be shown again, and a message whose PUBREL has not
     /// been sent may be sent again.
     pub(super) fn restarted(&mut self) {
+        // The id of a message that was not stored (a lane beside the application's) may be used again at QoS 1, where
+        // the server keeps nothing.
+        self.open.retain(|_, open| open.qos == QoS::ExactlyOnce);
         self.open.values_mut().for_each(|open| open.released &= open.let_go);
         self.shown.retain(|_, acknowledged| *acknowledged);
     }

@@ -11,12 +11,15 @@ const MAX: usize = 1 << 20;
 
 /// A message of the session's that the server has in whole and has not acknowledged.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one message")]
 struct Open {
     qos: QoS,
     /// PUBREC has come: what is left is PUBREL and PUBCOMP.
     released: bool,
     /// PUBREC has come while the session was leaving: it may have taken it in or not listened any more.
     perhaps: bool,
+    /// Its last acknowledgement has come while the session was leaving, likewise.
+    perhaps_over: bool,
     /// PUBREL has been sent.
     let_go: bool,
     topic: String,
@@ -125,6 +128,7 @@ impl Peer {
                     qos,
                     released: false,
                     perhaps: false,
+                    perhaps_over: false,
                     let_go: false,
                     topic: publish.topic.into(),
                     payload: publish.payload.into(),
@@ -134,7 +138,7 @@ impl Peer {
                     "{id:?} sent twice on one connection [4.4.0-1], or in use (R-7)"
                 );
                 assert!(!self.requests.contains(&id.get()), "{id:?} is a request's (R-7)");
-                if let Some(held) = self.open.get(&id.get()) {
+                if let Some(held) = self.open.get(&id.get()).filter(|held| !held.perhaps_over) {
                     assert!(publish.dup, "{id:?} is in use (R-7)");
                     assert!(!held.released, "{id:?} again after its PUBREC [4.3.3]");
                     let same = (held.qos, &held.topic, &held.payload) == (qos, &open.topic, &open.payload);
@@ -180,7 +184,8 @@ impl Peer {
 
     fn request(&mut self, id: PacketId) {
         assert!(self.requests.insert(id.get()), "{id:?} is in use by a request (R-7)");
-        assert!(!self.open.contains_key(&id.get()), "{id:?} is in use by a message (R-7)");
+        let holder = self.open.get(&id.get()).filter(|open| !open.perhaps_over);
+        assert!(holder.is_none(), "{id:?} is in use by {holder:?} (R-7)");
     }
 
     /// Each answer of the session's answers something that came on this connection.
@@ -246,7 +251,10 @@ impl Peer {
             QoS::AtMostOnce | QoS::ExactlyOnce => open.released || open.perhaps,
         };
         let ends = self.open.get(&id).is_some_and(|open| open.qos == qos && due(open));
-        if ends {
+        if ends && self.leaving {
+            self.open.entry(id).and_modify(|open| open.perhaps_over = true);
+            self.sent_here.remove(&id);
+        } else if ends {
             self.open.remove(&id);
             self.sent_here.remove(&id);
         }

@@ -46,6 +46,8 @@ pub(super) struct Peer {
     parted: bool,
     /// The session was told to leave: it listens for as long as it likes.
     pub(super) leaving: bool,
+    /// A request failed on this connection; its packet may be sent still, and its id used again after a full turn.
+    unsure: bool,
     /// Over connections: messages in flight, and ids of requests.
     open: BTreeMap<u16, Open>,
     requests: BTreeSet<u16>,
@@ -64,6 +66,7 @@ impl Peer {
         self.inward.clear();
         (self.greeted, self.accepted, self.parted, self.leaving) = (false, false, false, false);
         self.requests.clear();
+        self.unsure = false;
         self.sent_here.clear();
         self.may_ack.clear();
         self.owed.clear();
@@ -87,6 +90,7 @@ impl Peer {
 
     /// A request of the session's ended without its acknowledgement.
     pub(super) fn request_failed(&mut self) {
+        self.unsure = true;
         self.requests.clear();
     }
 
@@ -137,7 +141,7 @@ impl Peer {
                     self.sent_here.insert(id.get()),
                     "{id:?} sent twice on one connection [4.4.0-1], or in use (R-7)"
                 );
-                assert!(!self.requests.contains(&id.get()), "{id:?} is a request's (R-7)");
+                assert!(self.unsure || !self.requests.contains(&id.get()), "{id:?} is a request's (R-7)");
                 if let Some(held) = self.open.get(&id.get()).filter(|held| !held.perhaps_over) {
                     assert!(publish.dup, "{id:?} is in use (R-7)");
                     assert!(!held.released, "{id:?} again after its PUBREC [4.3.3]");
@@ -183,7 +187,7 @@ impl Peer {
     }
 
     fn request(&mut self, id: PacketId) {
-        assert!(self.requests.insert(id.get()), "{id:?} is in use by a request (R-7)");
+        assert!(self.requests.insert(id.get()) || self.unsure, "{id:?} is in use by a request (R-7)");
         let holder = self.open.get(&id.get()).filter(|open| !open.perhaps_over);
         assert!(holder.is_none(), "{id:?} is in use by {holder:?} (R-7)");
     }

@@ -16,6 +16,7 @@ use skytether_core::{
     },
     secret::Secret,
 };
+use std::collections::BTreeSet;
 
 /// In what pieces the peer's bytes come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -91,6 +92,8 @@ struct Life {
     held_back: bool,
     peer: Peer,
     ledger: Ledger,
+    /// Messages of the lanes beside the application's.
+    passing: BTreeSet<Tag>,
     record: Option<Vec<u8>>,
     storing: Option<Vec<u8>>,
     prompt_store: bool,
@@ -149,6 +152,7 @@ impl Life {
             held_back: false,
             peer: Peer::default(),
             ledger: Ledger::default(),
+            passing: BTreeSet::new(),
             record: None,
             storing: None,
             prompt_store: more & 0x20 == 0,
@@ -382,11 +386,11 @@ impl Life {
                     assert!(qos == QoS::AtMostOnce || acknowledged, "{tag:?} delivered without acknowledgement (R-5)");
                 }
             }
-            Entry::Failed(tag, _) => {
-                if let Some(Kind::Subscribe(_) | Kind::Unsubscribe) = self.ledger.ended(*tag, End::Failed) {
-                    self.peer.request_failed();
-                }
-            }
+            Entry::Failed(tag, _) => match self.ledger.ended(*tag, End::Failed) {
+                Some(Kind::Subscribe(_) | Kind::Unsubscribe) => self.peer.request_failed(),
+                Some(Kind::Publish(_)) if self.passing.contains(tag) => self.peer.message_failed(),
+                Some(Kind::Publish(_)) | None => {}
+            },
             Entry::Message(_, _, QoS::ExactlyOnce, id) => self.peer.shown(id.expect("a QoS 2 message has an id")),
             Entry::Note(Note::AckLate(tag)) => assert!(self.ledger.is_open(*tag), "{tag:?} is late and not open"),
             Entry::Down(_) => {
@@ -418,7 +422,12 @@ impl Life {
         let before = self.state();
         let publish = Publish { tag, lane, topic, payload: &payload, qos, retain: false, ttl };
         match self.session.publish(self.now, publish) {
-            Ok(()) => self.ledger.accepted(tag, Kind::Publish(qos)),
+            Ok(()) => {
+                self.ledger.accepted(tag, Kind::Publish(qos));
+                if lane != Lane::App {
+                    self.passing.insert(tag);
+                }
+            }
             Err(why) => self.refused(why, &before),
         }
     }

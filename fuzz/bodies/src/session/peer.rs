@@ -88,6 +88,12 @@ impl Peer {
         self.shown.retain(|_, acknowledged| *acknowledged);
     }
 
+    /// A message that lives with its connection alone failed after it was sent: its id may be used again after a full
+    /// turn. Which one it was cannot be seen here.
+    pub(super) fn message_failed(&mut self) {
+        self.open.values_mut().for_each(|open| open.perhaps_over = true);
+    }
+
     /// A request of the session's ended without its acknowledgement.
     pub(super) fn request_failed(&mut self) {
         self.unsure = true;

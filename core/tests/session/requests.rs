@@ -121,3 +121,28 @@ fn a_set_up_subscription_goes_before_ready_and_ends_with_its_connection() {
     rig.reconnect(false);
     assert!(rig.tx().is_empty());
 }
+
+#[test]
+fn a_filter_dropped_while_it_is_asked_again_keeps_its_place_in_the_answer_and_its_packet_id() {
+    let mut rig = Rig::up(Options::default(), false);
+    subscribe(&mut rig, 7, &[("a", QoS::AtMostOnce), ("b", QoS::AtLeastOnce)]).unwrap();
+    rig.tx();
+    rig.rx(&[0x90, 4, 0, 1, 0, 1]);
+    rig.lose();
+    rig.reconnect(false);
+    assert_eq!(rig.tx(), [0x82, 10, 0, 2, 0, 1, b'a', 0, 0, 1, b'b', 1], "asked again");
+    rig.session.unsubscribe_many(rig.now, Tag(8), &["a"]).unwrap();
+    rig.session.number_from(2);
+    subscribe(&mut rig, 9, &[("c", QoS::AtMostOnce)]).unwrap();
+    let expected = [&[0xa2, 5, 0, 3, 0, 1, b'a'][..], &[0x82, 6, 0, 4, 0, 1, b'c', 0]].concat();
+    assert_eq!(rig.tx(), expected, "2 is in use (R-7)");
+    rig.got();
+    rig.rx(&[0x90, 4, 0, 2, 0, 1]);
+    assert!(rig.got().is_empty() && !rig.closing, "two codes are right: two filters were asked for");
+    rig.rx(&[&ack(0xb0, 3)[..], &[0x90, 3, 0, 4, 0]].concat());
+    assert_eq!(rig.got(), [Got::Unsubscribed(8), Got::Granted(9, Some(QoS::AtMostOnce))]);
+    rig.lose();
+    rig.reconnect(false);
+    let again = [&[0x82, 6, 0, 5, 0, 1, b'b', 1][..], &[0x82, 6, 0, 6, 0, 1, b'c', 0]].concat();
+    assert_eq!(rig.tx(), again, "the dropped one is not asked again");
+}

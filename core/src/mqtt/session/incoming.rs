@@ -165,7 +165,7 @@ impl Session {
             self.pending.push_back(Notice::Note(Note::Degraded));
         }
         let mut codes = suback.codes();
-        subscription.filters.retain(|_| codes.next().flatten().is_some());
+        subscription.filters.retain(|(filter, _)| codes.next().flatten().is_some() && !filter.is_empty());
         if subscription.filters.is_empty() || subscription.lane == crate::link::Lane::Setup {
             subscriptions.remove(at);
         }

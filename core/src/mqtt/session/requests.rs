@@ -62,10 +62,16 @@ impl Requests {
         self.subscriptions.push(subscription);
     }
 
-    /// Drops filters of subscriptions that nobody waits for; those that are left empty go.
+    /// Drops filters of subscriptions that nobody waits for; those that are left empty go. One that is asked at this
+    /// moment keeps its id and, as empty texts, its places, since SUBACK answers each of them.
     pub(super) fn forget(&mut self, which: impl Fn(&str) -> bool) {
         for subscription in self.subscriptions.iter_mut().filter(|subscription| subscription.tag.is_none()) {
-            subscription.filters.retain(|(filter, _)| !which(filter));
+            if subscription.id.is_none() {
+                subscription.filters.retain(|(filter, _)| !which(filter));
+            } else {
+                let dropped = subscription.filters.iter_mut().filter(|(filter, _)| which(filter));
+                dropped.for_each(|(filter, _)| *filter = Box::default());
+            }
         }
         self.subscriptions.retain(|subscription| !subscription.filters.is_empty());
     }
@@ -81,7 +87,9 @@ impl Requests {
     pub(super) fn disconnected(&mut self) -> Vec<Tag> {
         for subscription in &mut self.subscriptions {
             subscription.id = None;
+            subscription.filters.retain(|(filter, _)| !filter.is_empty());
         }
+        self.subscriptions.retain(|subscription| !subscription.filters.is_empty());
         for removal in &mut self.removals {
             removal.id = None;
         }

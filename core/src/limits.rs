@@ -16,7 +16,8 @@ pub struct Limits {
     pub inflight: u16,
     /// Application messages that may wait to be sent; those in flight are bounded by `inflight`. Default 1000.
     pub queued: usize,
-    /// Bytes of all application messages held, queued and in flight, as encoded. Default 256 KiB.
+    /// Bytes of all application messages held, queued and in flight, as encoded. Default 256 KiB; over 1 GiB is taken as
+    /// 1 GiB.
     pub queued_bytes: usize,
     /// Messages of the set-up and reply lanes that may wait to be sent, each. Default 16.
     pub reserve: usize,

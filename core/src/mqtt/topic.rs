@@ -99,16 +99,16 @@ fn unshared(filter: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether any byte is 0, `+` or `#`: eight bytes at a time, the last eight overlapping those before.
+/// Whether any byte is 0, `+` or `#`: sixteen bytes at a time, the last ones overlapping those before.
 #[inline]
 pub(crate) fn is_special(bytes: &[u8]) -> bool {
-    let suspected = if let (Some(last), Some((_, init))) = (bytes.last_chunk::<8>(), bytes.split_last()) {
-        let (chunks, _) = init.as_chunks::<8>();
-        chunks
-            .iter()
-            .fold(suspects(u64::from_le_bytes(*last)), |found, chunk| found | suspects(u64::from_le_bytes(*chunk)))
+    let suspected = if let (Some(last), Some((_, init))) = (bytes.last_chunk::<16>(), bytes.split_last()) {
+        let (chunks, _) = init.as_chunks::<16>();
+        chunks.iter().fold(suspects(last), |found, chunk| found | suspects(chunk))
+    } else if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        below(u64::from_le_bytes(*head)) | below(u64::from_le_bytes(*tail))
     } else if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        suspects(u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)))
+        below(u64::from(u32::from_le_bytes(*head)) << 32 | u64::from(u32::from_le_bytes(*tail)))
     } else {
         return has_special(bytes);
     };
@@ -117,20 +117,25 @@ pub(crate) fn is_special(bytes: &[u8]) -> bool {
 
 const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// Marks the top bit of at least one of eight bytes if one of them is 0, `+` or `#`; and of some that are not ASCII.
 #[inline]
-fn suspects(word: u64) -> u64 {
-    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
-    // `#` and `+` differ in this one bit.
-    const SAME: u64 = !u64::from_le_bytes([b'#' ^ b'+'; 8]);
-    const HASH: u64 = u64::from_le_bytes([b'#' & b'+'; 8]);
-    // A byte less one borrows into its top bit if it was 0.
-    word.wrapping_sub(LOW) | ((word & SAME) ^ HASH).wrapping_sub(LOW)
+fn suspects(bytes: &[u8; 16]) -> u64 {
+    let [a, b, c, d, e, f, g, h, tail @ ..] = *bytes;
+    below(u64::from_le_bytes([a, b, c, d, e, f, g, h])) | below(u64::from_le_bytes(tail))
 }
 
-#[cold]
+/// Marks the top bit of at least one of eight bytes if one of them is up to `+`, which 0 and `#` are as well; and of
+/// some that are not ASCII. Topics have few others of those (`$` at the front, blanks): one subtraction finds that
+/// there is nothing to look at more closely.
+#[inline]
+fn below(word: u64) -> u64 {
+    // A lesser byte borrows into its top bit.
+    word.wrapping_sub(u64::from_le_bytes([b'+' + 1; 8]))
+}
+
+/// Looks at every byte, without a branch for each, so that the compiler can look at many at once.
+#[inline(never)]
 fn has_special(bytes: &[u8]) -> bool {
-    bytes.iter().any(|byte| matches!(byte, 0 | b'+' | b'#'))
+    bytes.iter().fold(false, |found, byte| found | matches!(byte, 0 | b'+' | b'#'))
 }
 
 /// The rule that a name with a special byte breaks.

@@ -3,7 +3,7 @@
 use super::{
     ids::Ids,
     options::{Options, QueuePolicy},
-    outbox::{Outbox, State},
+    outbox::{MAX_BYTES, Outbox, State},
     pace::Pace,
 };
 use crate::{
@@ -32,7 +32,7 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(options: &Options) -> Self {
         let pace = Pace::new(options.rate);
-        Self { setup: Outbox::default(), reply: Outbox::default(), app: Outbox::default(), pace }
+        Self { setup: Outbox::new(), reply: Outbox::new(), app: Outbox::new(), pace }
     }
 
     pub(super) fn of(&mut self, lane: Lane) -> &mut Outbox {
@@ -101,36 +101,48 @@ impl Lanes {
         ids: &mut Ids,
         requests: &(impl Iterator<Item = u16> + Clone),
     ) -> bool {
+        if open.setup {
+            self.release_from(Lane::Setup, now, window, 0, ids, requests);
+            self.release_from(Lane::Reply, now, window, 0, ids, requests);
+        }
+        open.app && self.release_from(Lane::App, now, window, epoch, ids, requests)
+    }
+
+    /// The same for one lane; tells whether a packet id was taken.
+    #[inline]
+    fn release_from(
+        &mut self,
+        lane: Lane,
+        now: Instant,
+        window: u16,
+        epoch: u32,
+        ids: &mut Ids,
+        requests: &(impl Iterator<Item = u16> + Clone),
+    ) -> bool {
         let mut taken = false;
-        for lane in [Lane::Setup, Lane::Reply, Lane::App] {
-            if !(if lane == Lane::App { open.app } else { open.setup }) {
+        loop {
+            let outbox = self.of(lane);
+            let Some(waiting) = outbox.waiting() else { return taken };
+            let acknowledged = waiting.qos != QoS::AtMostOnce;
+            if waiting.is_expired(now) {
+                outbox.expire(now);
                 continue;
             }
-            loop {
-                let outbox = self.of(lane);
-                let Some(waiting) = outbox.waiting() else { break };
-                let acknowledged = waiting.qos != QoS::AtMostOnce;
-                if waiting.expires.is_some_and(|expires| expires <= now) {
-                    outbox.expire(now);
-                    continue;
-                }
-                if acknowledged && outbox.in_flight() >= window {
-                    break;
-                }
-                if lane == Lane::App && !self.pace.take(now) {
-                    break;
-                }
-                let id = if acknowledged {
-                    let Some(id) = ids.take(|| self.ids().chain(requests.clone())) else { break };
-                    Some(id)
-                } else {
-                    None
-                };
-                taken |= lane == Lane::App && id.is_some();
-                self.of(lane).release(id, if lane == Lane::App { epoch } else { 0 });
+            if acknowledged && outbox.in_flight() >= window {
+                return taken;
             }
+            if lane == Lane::App && !self.pace.take(now) {
+                return taken;
+            }
+            let id = if acknowledged {
+                let Some(id) = ids.take(|| self.ids().chain(requests.clone())) else { return taken };
+                taken = true;
+                Some(id)
+            } else {
+                None
+            };
+            self.of(lane).release(id, epoch);
         }
-        taken
     }
 
     /// Whether a message is not released.
@@ -295,7 +307,7 @@ impl Room {
             Lane::App => (limits.queued, limits.queued_bytes),
             Lane::Setup | Lane::Reply => (limits.reserve, limits.reserve_bytes),
         };
-        Self { queued, held: queued.saturating_add(limits.inflight.into()), bytes }
+        Self { queued, held: queued.saturating_add(limits.inflight.into()), bytes: bytes.min(MAX_BYTES) }
     }
 
     /// Whether a message of `len` bytes fits, once so many messages and bytes are gone.

@@ -262,10 +262,14 @@ impl Session {
     }
 
     /// Lets messages go that may go now.
+    #[inline]
     fn release(&mut self) {
-        if !self.lanes.has_waiting() {
-            return;
+        if self.lanes.has_waiting() {
+            self.release_waiting();
         }
+    }
+
+    fn release_waiting(&mut self) {
         let open = self.lanes_open();
         if !open.setup {
             return;
@@ -321,9 +325,15 @@ impl Session {
         }
     }
 
-    /// Goes on with an orderly end as far as it can be gone now.
+    /// Goes on with an orderly end, if there is one, as far as it can be gone now.
+    #[inline]
     fn leave(&mut self) {
-        let Phase::Leaving { drain, farewell } = self.phase else { return };
+        if let Phase::Leaving { drain, farewell } = self.phase {
+            self.leave_on(drain, farewell);
+        }
+    }
+
+    fn leave_on(&mut self, drain: Option<Instant>, farewell: bool) {
         if farewell {
             if self.control_sent == self.control.len() {
                 let down = self.fail(Cause::Asked);

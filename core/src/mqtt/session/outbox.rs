@@ -10,7 +10,10 @@
 //!
 //! A packet is *released* when window, rate and lane let it go: only then it takes a packet id.
 
+mod packet;
 mod space;
+
+pub(super) use packet::{MAX_BYTES, Packet, State};
 
 use crate::{
     io::{Failure, Tag},
@@ -19,70 +22,10 @@ use crate::{
     time::Instant,
 };
 use alloc::{collections::VecDeque, vec::Vec};
-
-/// How far a message has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum State {
-    /// Not released.
-    Queued,
-    /// Released at QoS 0, not wholly handed to the pipe.
-    Leaving,
-    /// QoS 1, until PUBACK.
-    PubAck,
-    /// QoS 2, until PUBREC.
-    PubRec,
-    /// QoS 2, until PUBCOMP.
-    PubComp,
-    /// Over; the outcome has not been told.
-    Over(Result<(), Failure>),
-    /// Over and told; goes when it reaches the front.
-    Gone,
-}
-
-/// One message.
-#[derive(Debug)]
-pub(super) struct Packet {
-    pub(super) tag: Tag,
-    pub(super) id: u16,
-    pub(super) state: State,
-    pub(super) qos: QoS,
-    /// To be sent on this connection, and not wholly handed over yet.
-    due: bool,
-    /// Some byte of it has been handed over, on whatever connection: the next time is a repeat.
-    begun: bool,
-    pub(super) late: bool,
-    at: usize,
-    len: usize,
-    id_at: usize,
-    pub(super) sent: Instant,
-    pub(super) expires: Option<Instant>,
-    /// The state change that has to be stored before this packet may leave; 0: none.
-    epoch: u32,
-}
-
-impl Packet {
-    /// Whether it counts against the window and holds a packet id.
-    pub(super) fn in_flight(&self) -> bool {
-        matches!(self.state, State::PubAck | State::PubRec | State::PubComp)
-    }
-
-    /// Where its packet id stands in its bytes.
-    pub(super) fn id_offset(&self) -> usize {
-        self.id_at
-    }
-
-    fn over(&self) -> bool {
-        matches!(self.state, State::Over(_) | State::Gone)
-    }
-
-    /// Whether its bytes are needed still.
-    fn keeps_bytes(&self) -> bool {
-        self.due || !(self.over() || self.state == State::PubComp)
-    }
-}
+use packet::{NEVER, offset};
 
 /// The messages of one lane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
     packets: VecDeque<Packet>,
@@ -95,18 +38,41 @@ pub(super) struct Outbox {
     run_to: usize,
     /// Packets of later epochs are held back until they are stored.
     stored: u32,
-    live: usize,
     live_bytes: usize,
+    /// Messages that are not released.
+    queued: usize,
     in_flight: u16,
     /// QoS 0 messages that are released and not wholly handed over.
     leaving: usize,
     /// Packets whose outcome has not been told, and the index before which there is none.
     untold: usize,
     tell_from: usize,
-    soonest: Option<Instant>,
+    /// When the first message that is not released expires.
+    soonest: Instant,
 }
 
 impl Outbox {
+    /// A lane with nothing in it.
+    pub(super) fn new() -> Self {
+        Self {
+            bytes: Vec::new(),
+            packets: VecDeque::new(),
+            next: 0,
+            limit: 0,
+            taken: 0,
+            run: (0, 0),
+            run_to: 0,
+            stored: 0,
+            live_bytes: 0,
+            queued: 0,
+            in_flight: 0,
+            leaving: 0,
+            untold: 0,
+            tell_from: 0,
+            soonest: NEVER,
+        }
+    }
+
     /// Appends a message. The caller has made room.
     pub(super) fn push(&mut self, tag: Tag, message: &Outgoing<'_>, measured: Measured, expires: Option<Instant>) {
         self.make_space(measured.len);
@@ -120,25 +86,25 @@ impl Outbox {
             due: false,
             begun: false,
             late: false,
-            at,
-            len: measured.len,
-            id_at: measured.id_at,
+            at: offset(at),
+            len: offset(measured.len),
+            id_at: offset(measured.id_at),
             sent: Instant::ZERO,
-            expires,
+            expires: expires.unwrap_or(NEVER),
             epoch: 0,
         };
-        self.live += 1;
+        self.queued += 1;
         self.live_bytes += measured.len;
-        self.soonest = earlier(self.soonest, expires);
+        self.soonest = self.soonest.min(packet.expires);
         self.packets.push_back(packet);
     }
 
     /// Puts a message of an earlier life at `index`, encoded as it was stored; bytes stay in the order of packets.
     pub(super) fn restore(&mut self, index: usize, encoded: &[u8], id_at: usize, id: u16, state: State, qos: QoS) {
-        let at = self.packets.get(index).map_or(self.bytes.len(), |packet| packet.at);
+        let at = self.packets.get(index).map_or(self.bytes.len(), Packet::at);
         self.bytes.splice(at..at, encoded.iter().copied());
         for later in self.packets.iter_mut().skip(index) {
-            later.at += encoded.len();
+            later.at = later.at.saturating_add(offset(encoded.len()));
         }
         let packet = Packet {
             tag: Tag(0),
@@ -148,31 +114,32 @@ impl Outbox {
             due: false,
             begun: state != State::Queued,
             late: false,
-            at,
-            len: encoded.len(),
-            id_at,
+            at: offset(at),
+            len: offset(encoded.len()),
+            id_at: offset(id_at),
             sent: Instant::ZERO,
-            expires: None,
+            expires: NEVER,
             epoch: 0,
         };
-        self.live += 1;
-        self.live_bytes += packet.len;
+        self.live_bytes += packet.len();
         if packet.in_flight() {
             self.in_flight += 1;
             self.next = index + 1;
             self.limit = index + 1;
+        } else {
+            self.queued += 1;
         }
         self.packets.insert(index.min(self.packets.len()), packet);
     }
 
     /// Messages held.
     pub(super) fn live(&self) -> usize {
-        self.live
+        self.queued + self.leaving + usize::from(self.in_flight)
     }
 
     /// Messages that are not released.
     pub(super) fn queued(&self) -> usize {
-        self.live - self.leaving - usize::from(self.in_flight)
+        self.queued
     }
 
     /// Bytes of all messages that are held.
@@ -198,7 +165,8 @@ impl Outbox {
     /// Every message that is not over, oldest first, with its encoded bytes (none once PUBREC has come).
     pub(super) fn held(&self) -> impl Iterator<Item = (&Packet, &[u8])> + '_ {
         self.packets.iter().filter(|packet| !packet.over()).map(|packet| {
-            let bytes = if packet.keeps_bytes() { self.bytes.get(packet.at..packet.at + packet.len) } else { None };
+            let bytes =
+                if packet.keeps_bytes() { self.bytes.get(packet.at()..packet.at() + packet.len()) } else { None };
             (packet, bytes.unwrap_or_default())
         })
     }
@@ -206,7 +174,7 @@ impl Outbox {
     /// The oldest message that is not released.
     #[inline]
     pub(super) fn waiting(&self) -> Option<&Packet> {
-        if self.queued() == 0 {
+        if self.queued == 0 {
             return None;
         }
         if let Some(packet) = self.packets.get(self.limit).filter(|packet| packet.state == State::Queued) {
@@ -226,7 +194,8 @@ impl Outbox {
             }
         };
         if let Some(id) = id {
-            let bytes = self.bytes.get_mut(packet.at + packet.id_at..).and_then(|rest| rest.first_chunk_mut::<2>());
+            let at = packet.at() + packet.id_offset();
+            let bytes = self.bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<2>());
             let Some(bytes) = bytes else { return };
             *bytes = id.get().to_be_bytes();
             packet.id = id.get();
@@ -238,8 +207,20 @@ impl Outbox {
             self.leaving += 1;
         }
         packet.due = true;
-        self.limit += 1;
-        self.more_run();
+        self.queued -= 1;
+        if self.run.0 < self.run.1
+            && self.run_to == self.limit
+            && self.run.1 == packet.at()
+            && packet.epoch <= self.stored
+        {
+            // It goes on where the bytes to hand over end, as most do: nothing to look for.
+            self.run.1 += packet.len();
+            self.run_to += 1;
+            self.limit += 1;
+        } else {
+            self.limit += 1;
+            self.more_run();
+        }
     }
 
     /// State changes up to `epoch` are stored; `u32::MAX` where nothing is.
@@ -265,7 +246,7 @@ impl Outbox {
     pub(super) fn transmit(&self, cut: bool) -> &[u8] {
         let (from, mut to) = self.run;
         if cut {
-            let rest = self.packets.get(self.next).map_or(0, |packet| packet.len.saturating_sub(self.taken));
+            let rest = self.packets.get(self.next).map_or(0, |packet| packet.len().saturating_sub(self.taken));
             to = if self.taken == 0 { from } else { to.min(from + rest) };
         }
         self.bytes.get(from..to).unwrap_or_default()
@@ -286,12 +267,12 @@ impl Outbox {
         len = len.min(self.run.1 - self.run.0);
         while len > 0 {
             let Some(packet) = self.packets.get_mut(self.next) else { return };
-            let step = len.min(packet.len - self.taken);
+            let step = len.min(packet.len() - self.taken);
             packet.begun = true;
             self.taken += step;
             self.run.0 += step;
             len -= step;
-            if self.taken < packet.len {
+            if self.taken < packet.len() {
                 return;
             }
             self.taken = 0;
@@ -300,7 +281,7 @@ impl Outbox {
             if packet.state == State::Leaving {
                 packet.state = State::Over(Ok(()));
                 self.leaving -= 1;
-                let len = packet.len;
+                let len = packet.len();
                 self.ended(self.next, len);
             }
             self.next += 1;
@@ -313,8 +294,15 @@ impl Outbox {
     /// Takes an acknowledgement: `from` is the state it answers, `to` what follows. False where nothing waits for it,
     /// or where the packet has not even been sent whole on this connection.
     pub(super) fn acknowledge(&mut self, id: u16, from: State, to: State) -> Option<Tag> {
-        let at = self.find(id)?;
-        let packet = self.packets.get_mut(at)?;
+        // Servers acknowledge in order: mostly it is the oldest.
+        let packet = match self.packets.front_mut() {
+            Some(oldest) if oldest.id == id && oldest.in_flight() => oldest,
+            Some(_) => {
+                let at = self.find(id)?;
+                self.packets.get_mut(at)?
+            }
+            None => return None,
+        };
         if packet.state != from || packet.due {
             return None;
         }
@@ -322,8 +310,7 @@ impl Outbox {
         packet.state = to;
         if packet.over() {
             self.in_flight -= 1;
-            self.live -= 1;
-            self.live_bytes -= packet.len;
+            self.live_bytes -= packet.len();
             self.pop_front();
         }
         Some(tag)
@@ -366,11 +353,12 @@ impl Outbox {
             self.leaving -= usize::from(packet.state == State::Leaving);
             if !packet.begun {
                 self.in_flight -= u16::from(packet.in_flight());
+                self.queued += 1;
                 packet.state = State::Queued;
                 packet.id = 0;
             } else if packet.state == State::Leaving {
                 packet.state = State::Over(Err(Failure::Lost));
-                let len = packet.len;
+                let len = packet.len();
                 self.ended(at, len);
             }
         }
@@ -392,7 +380,7 @@ impl Outbox {
                 State::PubAck | State::PubRec => {
                     packet.due = true;
                     packet.late = false;
-                    if let Some(first) = self.bytes.get_mut(packet.at) {
+                    if let Some(first) = self.bytes.get_mut(packet.at()) {
                         *first |= 0x08;
                     }
                 }
@@ -412,16 +400,17 @@ impl Outbox {
             }
             self.in_flight -= 1;
             if republish && packet.state != State::PubComp {
+                self.queued += 1;
                 packet.state = State::Queued;
                 packet.begun = false;
                 packet.late = false;
                 packet.id = 0;
-                if let Some(first) = self.bytes.get_mut(packet.at) {
+                if let Some(first) = self.bytes.get_mut(packet.at()) {
                     *first &= !0x08;
                 }
             } else {
                 packet.state = State::Over(Err(Failure::Lost));
-                let len = packet.len;
+                let len = packet.len();
                 self.ended(at, len);
             }
         }
@@ -443,29 +432,29 @@ impl Outbox {
             }
             if packet.in_flight() {
                 self.in_flight -= 1;
+            } else {
+                self.queued -= 1;
             }
             packet.state = State::Over(Err(why));
-            let len = packet.len;
+            let len = packet.len();
             self.ended(at, len);
         }
     }
 
     /// When the first message that is not released expires.
     pub(super) fn soonest(&self) -> Option<Instant> {
-        self.soonest
+        (self.soonest != NEVER).then_some(self.soonest)
     }
 
     /// Ends the messages that are not released and have outlived their time.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.fail(Failure::Expired, |packet| {
-            packet.state == State::Queued && packet.expires.is_some_and(|expires| expires <= now)
-        });
+        self.fail(Failure::Expired, |packet| packet.state == State::Queued && packet.is_expired(now));
         self.find_soonest();
     }
 
     fn find_soonest(&mut self) {
         let queued = self.packets.iter().filter(|packet| packet.state == State::Queued);
-        self.soonest = queued.fold(None, |soonest, packet| earlier(soonest, packet.expires));
+        self.soonest = queued.map(|packet| packet.expires).min().unwrap_or(NEVER);
     }
 
     /// The oldest message that may be dropped for a newer one: one that is not released, of QoS 0 if asked.
@@ -475,14 +464,15 @@ impl Outbox {
             .enumerate()
             .filter(|(_, packet)| packet.state == State::Queued && (!only_qos0 || packet.qos == QoS::AtMostOnce))
             .nth(skip)
-            .map(|(at, packet)| (at, packet.len))
+            .map(|(at, packet)| (at, packet.len()))
     }
 
     /// Drops that message.
     pub(super) fn drop_at(&mut self, at: usize) {
         if let Some(packet) = self.packets.get_mut(at) {
             packet.state = State::Over(Err(Failure::Dropped));
-            let len = packet.len;
+            self.queued -= 1;
+            let len = packet.len();
             self.ended(at, len);
         }
     }
@@ -512,18 +502,12 @@ impl Outbox {
     }
 
     fn ended(&mut self, at: usize, len: usize) {
-        self.live -= 1;
         self.live_bytes -= len;
         self.untold += 1;
         self.tell_from = self.tell_from.min(at);
     }
 
     fn find(&self, id: u16) -> Option<usize> {
-        // Servers acknowledge in order.
-        let oldest = self.packets.front()?;
-        if oldest.id == id && oldest.in_flight() {
-            return Some(0);
-        }
         self.packets.iter().take(self.limit).position(|packet| packet.id == id && packet.in_flight())
     }
 
@@ -558,14 +542,14 @@ impl Outbox {
     fn extend_run(&mut self) {
         while self.run_to < self.limit {
             let Some(packet) = self.packets.get(self.run_to) else { return };
-            let beside = self.run.1 == 0 || self.run.1 == packet.at;
+            let beside = self.run.1 == 0 || self.run.1 == packet.at();
             if !packet.due || !beside || packet.epoch > self.stored {
                 return;
             }
             if self.run.1 == 0 {
-                self.run.0 = packet.at;
+                self.run.0 = packet.at();
             }
-            self.run.1 = packet.at + packet.len;
+            self.run.1 = packet.at() + packet.len();
             self.run_to += 1;
         }
     }
@@ -582,12 +566,5 @@ impl Outbox {
             self.bytes.clear();
             self.run = (0, 0);
         }
-    }
-}
-
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
     }
 }

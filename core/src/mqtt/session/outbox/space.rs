@@ -1,12 +1,12 @@
 //! Where the bytes of outgoing messages lie: when the room of finished ones is used again, and how much it may grow.
 
-use super::{Outbox, State};
+use super::{Outbox, State, packet::offset};
 
 impl Outbox {
     /// Makes space for one more packet: reuses what is free before it grows.
     pub(super) fn make_space(&mut self, len: usize) {
         let full = self.bytes.len() + len > self.bytes.capacity() && self.live_bytes * 2 <= self.bytes.len();
-        let crowded = self.packets.len() == self.packets.capacity() && self.live * 2 <= self.packets.len();
+        let crowded = self.packets.len() == self.packets.capacity() && self.live() * 2 <= self.packets.len();
         if full || crowded {
             self.compact();
         }
@@ -28,11 +28,11 @@ impl Outbox {
             let gone = packet.state == State::Gone && !packet.due;
             if !gone {
                 if packet.keeps_bytes() {
-                    self.bytes.copy_within(packet.at..packet.at + packet.len, end);
-                    packet.at = end;
-                    end += packet.len;
+                    self.bytes.copy_within(packet.at()..packet.at() + packet.len(), end);
+                    packet.at = offset(end);
+                    end += packet.len();
                 } else {
-                    packet.at = end;
+                    packet.at = offset(end);
                 }
                 self.packets.swap(kept, at);
                 kept += 1;

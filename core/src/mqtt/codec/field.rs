@@ -31,16 +31,20 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Error> {
 /// A topic name, all rules checked.
 #[inline]
 pub(super) fn topic_name(bytes: &[u8]) -> Result<&str, Error> {
-    let name = utf8(bytes)?;
-    if bytes.is_empty() || topic::is_special(bytes) { Err(topic_flaw(name)) } else { Ok(name) }
+    match core::str::from_utf8(bytes) {
+        Ok(name) if !bytes.is_empty() && !topic::is_special(bytes) => Ok(name),
+        _ => Err(topic_flaw(bytes)),
+    }
 }
 
+/// Out of line, so that where nothing is wrong no error has to be moved.
 #[cold]
-fn topic_flaw(name: &str) -> Error {
-    match topic::check_name(name) {
-        Err(topic::NUL) => Error::Malformed(topic::NUL),
-        Err(why) => Error::Protocol(why),
-        Ok(()) => Error::Protocol(topic::WILDCARD),
+fn topic_flaw(bytes: &[u8]) -> Error {
+    match utf8(bytes).map(topic::check_name) {
+        Err(flaw) => flaw,
+        Ok(Err(topic::NUL)) => Error::Malformed(topic::NUL),
+        Ok(Err(why)) => Error::Protocol(why),
+        Ok(Ok(())) => Error::Protocol(topic::WILDCARD),
     }
 }
 

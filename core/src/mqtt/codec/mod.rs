@@ -156,6 +156,13 @@ pub enum Packet<'a> {
 /// find the next packet. [`Error::Refused`] is for servers.
 #[inline]
 pub fn decode(bytes: &[u8], max: usize) -> Result<Option<(Packet<'_>, usize)>, Error> {
+    take(bytes, max)
+}
+
+/// [`decode`], for the one place whose time is that of a whole client.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "out of line, moving the result costs as much as an acknowledgement")]
+pub(crate) fn take(bytes: &[u8], max: usize) -> Result<Option<(Packet<'_>, usize)>, Error> {
     let Some(frame) = frame::cut(bytes, max)? else { return Ok(None) };
     let body = frame.body;
     let packet = match frame.kind {

@@ -9,6 +9,7 @@ use crate::{
 
 impl Session {
     /// Takes one packet in: what it tells the owner, or why it ends the connection.
+    #[inline]
     pub(super) fn packet<'b>(&mut self, packet: &Packet<'b>) -> Result<Option<Notice<'b>>, Cause> {
         self.latest = None;
         self.keepalive.received(self.now);
@@ -115,6 +116,7 @@ impl Session {
     }
 
     /// PUBACK or PUBCOMP: the end of a message.
+    #[inline]
     fn acknowledged(&mut self, id: PacketId, from: State) -> Notice<'static> {
         match self.lanes.acknowledge(id, from, State::Gone) {
             Some(tag) => {

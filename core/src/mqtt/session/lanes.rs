@@ -5,6 +5,7 @@ use super::{
     options::{Options, QueuePolicy},
     outbox::{MAX_BYTES, Outbox, State},
     pace::Pace,
+    requests::Requests,
 };
 use crate::{
     io::{Failure, Rejected, Tag},
@@ -99,17 +100,19 @@ impl Lanes {
         window: u16,
         epoch: u32,
         ids: &mut Ids,
-        requests: &(impl Iterator<Item = u16> + Clone),
+        requests: &Requests,
     ) -> bool {
         if open.setup {
-            self.release_from(Lane::Setup, now, window, 0, ids, requests);
-            self.release_from(Lane::Reply, now, window, 0, ids, requests);
+            for lane in [Lane::Setup, Lane::Reply] {
+                if self.of(lane).queued() > 0 {
+                    self.release_from(lane, now, window, 0, ids, requests);
+                }
+            }
         }
-        open.app && self.release_from(Lane::App, now, window, epoch, ids, requests)
+        open.app && self.app.queued() > 0 && self.release_from(Lane::App, now, window, epoch, ids, requests)
     }
 
     /// The same for one lane; tells whether a packet id was taken.
-    #[inline]
     fn release_from(
         &mut self,
         lane: Lane,
@@ -117,7 +120,7 @@ impl Lanes {
         window: u16,
         epoch: u32,
         ids: &mut Ids,
-        requests: &(impl Iterator<Item = u16> + Clone),
+        requests: &Requests,
     ) -> bool {
         let mut taken = false;
         loop {
@@ -135,7 +138,7 @@ impl Lanes {
                 return taken;
             }
             let id = if acknowledged {
-                let Some(id) = ids.take(|| self.ids().chain(requests.clone())) else { return taken };
+                let Some(id) = ids.take(|| self.ids().chain(requests.ids())) else { return taken };
                 taken = true;
                 Some(id)
             } else {

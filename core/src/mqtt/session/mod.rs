@@ -277,7 +277,7 @@ impl Session {
         let epoch = if self.options.persist { self.keeper.epoch() } else { 0 };
         let window = self.options.limits.inflight;
         let Self { lanes, ids, requests, now, .. } = self;
-        if lanes.release(*now, open, window, epoch, ids, &requests.ids()) && self.options.persist {
+        if lanes.release(*now, open, window, epoch, ids, requests) && self.options.persist {
             self.keeper.change();
         }
     }

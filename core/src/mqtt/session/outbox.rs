@@ -82,6 +82,7 @@ impl Outbox {
             tag,
             id: 0,
             state: State::Queued,
+            outcome: Ok(()),
             qos: message.delivery.qos(),
             due: false,
             begun: false,
@@ -110,6 +111,7 @@ impl Outbox {
             tag: Tag(0),
             id,
             state,
+            outcome: Ok(()),
             qos,
             due: false,
             begun: state != State::Queued,
@@ -279,7 +281,7 @@ impl Outbox {
             packet.due = false;
             packet.sent = now;
             if packet.state == State::Leaving {
-                packet.state = State::Over(Ok(()));
+                packet.end(Ok(()));
                 self.leaving -= 1;
                 let len = packet.len();
                 self.ended(self.next, len);
@@ -357,7 +359,7 @@ impl Outbox {
                 packet.state = State::Queued;
                 packet.id = 0;
             } else if packet.state == State::Leaving {
-                packet.state = State::Over(Err(Failure::Lost));
+                packet.end(Err(Failure::Lost));
                 let len = packet.len();
                 self.ended(at, len);
             }
@@ -384,7 +386,7 @@ impl Outbox {
                         *first |= 0x08;
                     }
                 }
-                State::Queued | State::Leaving | State::Over(_) | State::Gone => {}
+                State::Queued | State::Leaving | State::Over | State::Gone => {}
             }
         }
         self.next = 0;
@@ -409,7 +411,7 @@ impl Outbox {
                     *first &= !0x08;
                 }
             } else {
-                packet.state = State::Over(Err(Failure::Lost));
+                packet.end(Err(Failure::Lost));
                 let len = packet.len();
                 self.ended(at, len);
             }
@@ -435,7 +437,7 @@ impl Outbox {
             } else {
                 self.queued -= 1;
             }
-            packet.state = State::Over(Err(why));
+            packet.end(Err(why));
             let len = packet.len();
             self.ended(at, len);
         }
@@ -470,7 +472,7 @@ impl Outbox {
     /// Drops that message.
     pub(super) fn drop_at(&mut self, at: usize) {
         if let Some(packet) = self.packets.get_mut(at) {
-            packet.state = State::Over(Err(Failure::Dropped));
+            packet.end(Err(Failure::Dropped));
             self.queued -= 1;
             let len = packet.len();
             self.ended(at, len);
@@ -484,9 +486,9 @@ impl Outbox {
         }
         for at in self.tell_from..self.packets.len() {
             let packet = self.packets.get_mut(at)?;
-            if let State::Over(outcome) = packet.state {
+            if packet.state == State::Over {
                 packet.state = State::Gone;
-                let tag = packet.tag;
+                let (tag, outcome) = (packet.tag, packet.outcome);
                 self.untold -= 1;
                 self.tell_from = at + 1;
                 self.pop_front();

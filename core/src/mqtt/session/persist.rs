@@ -117,7 +117,7 @@ pub(super) fn seal(client_id: &str, next_id: u16, inbound: &Inbound, app: &Outbo
             State::PubAck => 1,
             State::PubRec => 2,
             State::PubComp => 3,
-            State::Queued | State::Leaving | State::Over(_) | State::Gone => 0,
+            State::Queued | State::Leaving | State::Over | State::Gone => 0,
         };
         body.extend_from_slice(&[state, packet.qos.level()]);
         body.extend_from_slice(&packet.id.to_be_bytes());
@@ -223,7 +223,7 @@ fn message<'a>(read: &mut Reader<'a>) -> Option<Kept<'a>> {
         State::PubComp => qos == QoS::ExactlyOnce && id != 0 && bytes.is_empty(),
         State::PubAck => qos == QoS::AtLeastOnce && is_publish(bytes, qos, id, id_at),
         State::PubRec => qos == QoS::ExactlyOnce && is_publish(bytes, qos, id, id_at),
-        State::Queued | State::Leaving | State::Over(_) | State::Gone => {
+        State::Queued | State::Leaving | State::Over | State::Gone => {
             id == 0 && qos != QoS::AtMostOnce && is_publish(bytes, qos, 0, id_at)
         }
     };

@@ -295,20 +295,27 @@ impl Session {
     }
 
     /// Cuts one packet and takes it in.
+    #[inline]
     fn cut<'b>(&mut self, bytes: &'b [u8], scratch: &'b mut Vec<u8>) -> (usize, Option<Notice<'b>>) {
-        let max = self.options.limits.packet_in;
-        if !self.staging {
-            return match codec::decode(bytes, max) {
-                Ok(Some((packet, used))) => (used, self.judge(&packet)),
-                Ok(None) => {
-                    self.staging = true;
-                    scratch.clear();
-                    scratch.extend_from_slice(bytes);
-                    (bytes.len(), None)
-                }
-                Err(error) => (bytes.len(), Some(self.fail(error.into()))),
-            };
+        if self.staging {
+            return self.complete(bytes, scratch);
         }
+        match codec::take(bytes, self.options.limits.packet_in) {
+            Ok(Some((packet, used))) => (used, self.judge(&packet)),
+            Ok(None) => {
+                self.staging = true;
+                scratch.clear();
+                scratch.extend_from_slice(bytes);
+                (bytes.len(), None)
+            }
+            Err(error) => (bytes.len(), Some(self.fail(error.into()))),
+        }
+    }
+
+    /// The same for a packet whose front came with an earlier read.
+    #[inline(never)]
+    fn complete<'b>(&mut self, bytes: &'b [u8], scratch: &'b mut Vec<u8>) -> (usize, Option<Notice<'b>>) {
+        let max = self.options.limits.packet_in;
         let mut used = 0;
         loop {
             // Take what completes the packet and no more: the next one is read from where it lies.
@@ -338,6 +345,7 @@ impl Session {
         }
     }
 
+    #[inline]
     fn judge<'b>(&mut self, packet: &Packet<'b>) -> Option<Notice<'b>> {
         match self.packet(packet) {
             Ok(notice) => notice,

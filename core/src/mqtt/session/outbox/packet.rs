@@ -20,7 +20,7 @@ pub(in crate::mqtt::session) enum State {
     /// QoS 2, until PUBCOMP.
     PubComp,
     /// Over; the outcome has not been told.
-    Over(Result<(), Failure>),
+    Over,
     /// Over and told; goes when it reaches the front.
     Gone,
 }
@@ -31,6 +31,8 @@ pub(in crate::mqtt::session) struct Packet {
     pub(in crate::mqtt::session) tag: Tag,
     pub(in crate::mqtt::session) id: u16,
     pub(in crate::mqtt::session) state: State,
+    /// How it ended, once it is over.
+    pub(super) outcome: Result<(), Failure>,
     pub(in crate::mqtt::session) qos: QoS,
     /// To be sent on this connection, and not wholly handed over yet.
     pub(super) due: bool,
@@ -79,8 +81,14 @@ impl Packet {
         self.len as usize
     }
 
+    /// It ends so.
+    pub(super) fn end(&mut self, outcome: Result<(), Failure>) {
+        self.state = State::Over;
+        self.outcome = outcome;
+    }
+
     pub(super) fn over(&self) -> bool {
-        matches!(self.state, State::Over(_) | State::Gone)
+        matches!(self.state, State::Over | State::Gone)
     }
 
     /// Whether its bytes are needed still.

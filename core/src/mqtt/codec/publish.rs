@@ -112,7 +112,8 @@ impl Outgoing<'_> {
     ///
     /// # Errors
     /// [`EncodeError::TopicInvalid`] by 4.7, [`EncodeError::TooLong`] over 268,435,455 bytes (2.2.3).
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "out of line, it costs as much again in moving results")]
     pub fn measure(&self) -> Result<Measured, EncodeError> {
         let topic_len = topic::check_pieces(self.topic).map_err(|why| match why {
             topic::TOO_LONG => EncodeError::TooLong(why),

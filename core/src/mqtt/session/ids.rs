@@ -24,6 +24,7 @@ impl Ids {
     }
 
     /// Takes an id that none of `used` is, which is asked for now and then; `None` when all 65,535 are.
+    #[inline]
     pub(super) fn take<U: Iterator<Item = u16>>(&mut self, used: impl FnOnce() -> U) -> Option<PacketId> {
         if self.clear == 0 {
             self.look(used())?;
@@ -41,6 +42,7 @@ impl Ids {
 
     /// Moves `next` to the nearest free id and counts the free ones from there. Looks once in a full turn at most, so
     /// that handing out ids costs nothing in the long run.
+    #[cold]
     fn look(&mut self, used: impl Iterator<Item = u16>) -> Option<()> {
         let mut ahead: Vec<u16> = used.map(|id| self.ahead(id)).collect();
         ahead.sort_unstable();

@@ -102,17 +102,22 @@ impl Lanes {
         ids: &mut Ids,
         requests: &Requests,
     ) -> bool {
-        if open.setup {
-            for lane in [Lane::Setup, Lane::Reply] {
-                if self.of(lane).queued() > 0 {
-                    self.release_from(lane, now, window, 0, ids, requests);
-                }
-            }
+        if open.setup && self.setup.queued() + self.reply.queued() > 0 {
+            self.release_urgent(now, window, ids, requests);
         }
         open.app && self.app.queued() > 0 && self.release_from(Lane::App, now, window, epoch, ids, requests)
     }
 
+    /// The same for the lanes of set-up and replies, which are empty mostly.
+    #[inline(never)]
+    fn release_urgent(&mut self, now: Instant, window: u16, ids: &mut Ids, requests: &Requests) {
+        self.release_from(Lane::Setup, now, window, 0, ids, requests);
+        self.release_from(Lane::Reply, now, window, 0, ids, requests);
+    }
+
     /// The same for one lane; tells whether a packet id was taken.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "every publish comes here with the same lane")]
     fn release_from(
         &mut self,
         lane: Lane,

@@ -74,6 +74,8 @@ impl Outbox {
     }
 
     /// Appends a message. The caller has made room.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "it has one caller, and hands on what that has just found")]
     pub(super) fn push(&mut self, tag: Tag, message: &Outgoing<'_>, measured: Measured, expires: Option<Instant>) {
         self.make_space(measured.len);
         let at = self.bytes.len();
@@ -187,6 +189,7 @@ impl Outbox {
 
     /// Releases the oldest message that is not released: at QoS 1 and 2 with a packet id, which is written into it. It
     /// leaves once `epoch` is stored.
+    #[inline]
     pub(super) fn release(&mut self, id: Option<PacketId>, epoch: u32) {
         let packet = loop {
             match self.packets.get_mut(self.limit) {
@@ -533,6 +536,7 @@ impl Outbox {
         self.extend_run();
     }
 
+    #[inline(never)]
     fn more_run(&mut self) {
         if self.run.0 == self.run.1 {
             self.find_run();

@@ -25,6 +25,7 @@ mod simple;
 mod subscribe;
 mod unsubscribe;
 
+pub(crate) use ack::front_puback;
 pub use ack::{AckKind, PacketId, ack};
 pub use connect::{ConnAck, Connect, WillRef, connect_append};
 pub use frame::frame_len;

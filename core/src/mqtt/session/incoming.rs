@@ -21,7 +21,7 @@ impl Session {
         }
         match packet {
             Packet::Publish(publish) => self.message(publish),
-            Packet::PubAck(id) => Ok(Some(self.acknowledged(*id, State::PubAck))),
+            Packet::PubAck(id) => Ok(Some(self.puback(*id))),
             Packet::PubRec(id) => Ok(self.received(*id)),
             Packet::PubRel(id) => {
                 // Unknown or not, PUBCOMP ends the exchange; the server may have missed an earlier one.
@@ -46,6 +46,13 @@ impl Session {
             | Packet::PingReq
             | Packet::Disconnect => Err(Cause::Protocol("a packet that only a client sends [2.2.1]")),
         }
+    }
+
+    /// PUBACK, also by the short way past [`Session::packet`].
+    pub(super) fn puback(&mut self, id: PacketId) -> Notice<'static> {
+        self.latest = None;
+        self.keepalive.received(self.now);
+        self.acknowledged(id, State::PubAck)
     }
 
     fn connack(&mut self, connack: ConnAck) -> Result<Notice<'static>, Cause> {

@@ -300,6 +300,11 @@ impl Session {
         if self.staging {
             return self.complete(bytes, scratch);
         }
+        if self.may_send()
+            && let Some(id) = codec::front_puback(bytes)
+        {
+            return (4, Some(self.puback(id)));
+        }
         match codec::take(bytes, self.options.limits.packet_in) {
             Ok(Some((packet, used))) => (used, self.judge(&packet)),
             Ok(None) => {

@@ -119,8 +119,8 @@ const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
 
 #[inline]
 fn suspects(bytes: &[u8; 16]) -> u64 {
-    let [a, b, c, d, e, f, g, h, tail @ ..] = *bytes;
-    below(u64::from_le_bytes([a, b, c, d, e, f, g, h])) | below(u64::from_le_bytes(tail))
+    let (halves, _) = bytes.as_chunks::<8>();
+    halves.iter().fold(0, |found, half| found | below(u64::from_le_bytes(*half)))
 }
 
 /// Marks the top bit of at least one of eight bytes if one of them is up to `+`, which 0 and `#` are as well; and of

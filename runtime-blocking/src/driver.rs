@@ -9,14 +9,14 @@ use crate::{
     clock::Clock,
     events::{Events, Outlet, queue},
     handle::{Asked, Control, Handle, Request, Requests, SendError, handle},
-    jobs::{Finished, Job, Jobs},
+    jobs::Jobs,
     line::Line,
     options::Options,
     pipe::Connector,
 };
 use core::time::Duration;
 use skytether_core::io::{Action, Cause, Failure, Input, Machine, Rejected, Reply, Step, Tag};
-use skytether_std::clock::wall;
+use skytether_std::{clock::wall, job::Job};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, mpsc::SyncSender},
@@ -270,14 +270,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         let Some(finished) = self.jobs.take_finished() else {
             return false;
         };
-        match finished {
-            Finished::Stored(key, done) => self.feed(Input::Stored(key, done)),
-            Finished::Written(slot, at, done) => self.feed(Input::Written(slot, at, done)),
-            Finished::Loaded(key, Ok(value)) => {
-                self.feed(Input::Loaded(key, Ok(value.as_ref().map(|value| value.as_slice()))))
-            }
-            Finished::Loaded(key, Err(failed)) => self.feed(Input::Loaded(key, Err(failed))),
-        };
+        self.feed(finished.input());
         true
     }
 

@@ -1,12 +1,13 @@
 //! How are values stored without holding the driver? By one thread that does request after request.
 
 use crate::bell::Bell;
-use core::{fmt, panic::AssertUnwindSafe};
-use skytether_core::io::{Key, Slot, StoreFailed};
-use skytether_std::store::Store;
+use core::panic::AssertUnwindSafe;
+use skytether_std::{
+    job::{Finished, Job},
+    store::Store,
+};
 use std::{
     collections::VecDeque,
-    io,
     panic::catch_unwind,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,22 +15,6 @@ use std::{
     },
     thread::{Builder, JoinHandle},
 };
-use zeroize::Zeroizing;
-
-/// A request to the store.
-pub(crate) enum Job {
-    Load(Key),
-    Store(Key, Zeroizing<Vec<u8>>),
-    Delete(Key),
-    Write(Slot, u64, Vec<u8>),
-}
-
-/// How a request ended.
-pub(crate) enum Finished {
-    Loaded(Key, Result<Option<Zeroizing<Vec<u8>>>, StoreFailed>),
-    Stored(Key, Result<(), StoreFailed>),
-    Written(Slot, u64, Result<(), StoreFailed>),
-}
 
 /// Has requests done one after the other: two values of one key never overtake each other. Dropping it waits until all
 /// are done.
@@ -101,43 +86,4 @@ fn work(store: &Store, incoming: &Receiver<Job>, finished: &Mutex<VecDeque<Finis
 
 fn lock(finished: &Mutex<VecDeque<Finished>>) -> MutexGuard<'_, VecDeque<Finished>> {
     finished.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Job {
-    fn failed(&self) -> Finished {
-        match self {
-            Self::Load(key) => Finished::Loaded(key.clone(), Err(StoreFailed)),
-            Self::Store(key, _) | Self::Delete(key) => Finished::Stored(key.clone(), Err(StoreFailed)),
-            Self::Write(slot, at, _) => Finished::Written(*slot, *at, Err(StoreFailed)),
-        }
-    }
-
-    fn run(self, store: &Store) -> Finished {
-        match self {
-            Self::Load(key) => {
-                let value = told("load", &key, store.load(&key));
-                Finished::Loaded(key, value)
-            }
-            Self::Store(key, value) => {
-                let done = told("store", &key, store.store(&key, &value));
-                Finished::Stored(key, done)
-            }
-            Self::Delete(key) => {
-                let done = told("delete", &key, store.delete(&key));
-                Finished::Stored(key, done)
-            }
-            Self::Write(slot, at, bytes) => {
-                let done = told("write", &slot.0, store.write(slot, at, &bytes));
-                Finished::Written(slot, at, done)
-            }
-        }
-    }
-}
-
-/// The machine hears only that it failed; the log hears why.
-fn told<T>(step: &str, what: &dyn fmt::Display, result: io::Result<T>) -> Result<T, StoreFailed> {
-    result.map_err(|error| {
-        tracing::warn!(step, %what, %error, "the store failed");
-        StoreFailed
-    })
 }

@@ -5,7 +5,7 @@
 //! - [`tls`] says whom to trust and which certificate to show, and makes the configuration of one connection;
 //! - [`websocket`] is a filter over bytes: those of the pipe on one side, those of MQTT on the other;
 //! - [`fault`] turns what rustls, tungstenite and the operating system say into the core's `Cause`;
-//! - [`store`] keeps values in files, whole or not at all;
+//! - [`store`] keeps values in files, whole or not at all, and [`job`] is one request to it;
 //! - [`clock`] has the wall time and the seed.
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
@@ -22,6 +22,7 @@
 
 pub mod clock;
 pub mod fault;
+pub mod job;
 pub mod store;
 pub mod tls;
 pub mod websocket;

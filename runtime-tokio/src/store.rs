@@ -1,31 +1,16 @@
 //! How values are kept without holding the driver up: one request after the other, on a thread for blocking work.
 
 use core::{
-    fmt,
     future::Future as _,
     pin::Pin,
     task::{Context, Poll},
 };
-use skytether_core::io::{Key, Slot, StoreFailed};
-use skytether_std::store::Store;
-use std::{collections::VecDeque, io};
+use skytether_std::{
+    job::{Finished, Job},
+    store::Store,
+};
+use std::collections::VecDeque;
 use tokio::task::{JoinHandle, spawn_blocking};
-use zeroize::Zeroizing;
-
-/// A request to the store.
-pub(crate) enum Job {
-    Load(Key),
-    Store(Key, Zeroizing<Vec<u8>>),
-    Delete(Key),
-    Write(Slot, u64, Vec<u8>),
-}
-
-/// How a request ended.
-pub(crate) enum Finished {
-    Loaded(Key, Result<Option<Zeroizing<Vec<u8>>>, StoreFailed>),
-    Stored(Key, Result<(), StoreFailed>),
-    Written(Slot, u64, Result<(), StoreFailed>),
-}
 
 /// Does requests one after the other, off the driver's thread: two values of one key never overtake each other.
 pub(crate) struct Jobs {
@@ -70,49 +55,12 @@ impl Jobs {
     }
 }
 
-impl Job {
-    fn failed(&self) -> Finished {
-        match self {
-            Self::Load(key) => Finished::Loaded(key.clone(), Err(StoreFailed)),
-            Self::Store(key, _) | Self::Delete(key) => Finished::Stored(key.clone(), Err(StoreFailed)),
-            Self::Write(slot, at, _) => Finished::Written(*slot, *at, Err(StoreFailed)),
-        }
-    }
-
-    fn run(self, store: &Store) -> Finished {
-        match self {
-            Self::Load(key) => {
-                let value = told("load", &key, store.load(&key));
-                Finished::Loaded(key, value)
-            }
-            Self::Store(key, value) => {
-                let done = told("store", &key, store.store(&key, &value));
-                Finished::Stored(key, done)
-            }
-            Self::Delete(key) => {
-                let done = told("delete", &key, store.delete(&key));
-                Finished::Stored(key, done)
-            }
-            Self::Write(slot, at, bytes) => {
-                let done = told("write", &slot.0, store.write(slot, at, &bytes));
-                Finished::Written(slot, at, done)
-            }
-        }
-    }
-}
-
-/// The machine hears only that it failed; the log hears why.
-fn told<T>(step: &str, what: &dyn fmt::Display, result: io::Result<T>) -> Result<T, StoreFailed> {
-    result.map_err(|error| {
-        tracing::warn!(step, %what, %error, "the store failed");
-        StoreFailed
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skytether_core::io::{Key, Slot, StoreFailed};
     use std::fs;
+    use zeroize::Zeroizing;
 
     fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();

@@ -14,7 +14,7 @@ use crate::{
     line::Line,
     options::Options,
     pipe::Connector,
-    store::{Finished, Job, Jobs},
+    store::Jobs,
     tags::Tags,
 };
 use core::{
@@ -22,7 +22,7 @@ use core::{
     task::{Context, Poll},
 };
 use skytether_core::io::{Action, Cause, Failure, Input, Instant, Machine, Rejected, Reply, Step, Tag};
-use skytether_std::clock::wall;
+use skytether_std::{clock::wall, job::Job};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -250,14 +250,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         let Poll::Ready(finished) = self.jobs.poll_finished(cx) else {
             return false;
         };
-        match finished {
-            Finished::Stored(key, done) => self.feed(Input::Stored(key, done)),
-            Finished::Written(slot, at, done) => self.feed(Input::Written(slot, at, done)),
-            Finished::Loaded(key, Ok(value)) => {
-                self.feed(Input::Loaded(key, Ok(value.as_ref().map(|value| value.as_slice()))))
-            }
-            Finished::Loaded(key, Err(failed)) => self.feed(Input::Loaded(key, Err(failed))),
-        };
+        self.feed(finished.input());
         true
     }
 

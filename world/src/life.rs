@@ -222,12 +222,10 @@ impl Life {
     /// [`Ruin`] says what was broken.
     pub fn finish(mut self) -> Result<Account, Ruin> {
         self.world.heal();
-        let end = self.world.now().after(PEACE);
-        while self.world.now() < end && !self.is_settled() && !self.is_ruined() {
-            self.run(Duration::from_secs(1));
-        }
-        // What would arrive once more does it now.
+        self.settle();
+        // What would arrive once more does it now, and a fault that was promised for later strikes.
         self.run(Duration::from_secs(70));
+        self.settle();
         self.judge()?;
         for device in 0..self.world.len() {
             self.world.close(device);
@@ -245,6 +243,13 @@ impl Life {
             dials: devices.map(|device| self.world.dials(device).len()).sum(),
             accepted: self.accepted,
         })
+    }
+
+    fn settle(&mut self) {
+        let end = self.world.now().after(PEACE);
+        while self.world.now() < end && !self.is_settled() && !self.is_ruined() {
+            self.run(Duration::from_secs(1));
+        }
     }
 
     /// Whether everything has arrived and ended that has to.

@@ -288,6 +288,7 @@ fn r_91_a_record_goes_on_only_with_messages_that_may_go_out_as_they_stand() {
     for (why, messages) in [
         ("no packet", vec![kept(1, 1, 5, 0, b"\0\x05")]),
         ("another packet", vec![kept(1, 1, 5, 2, &ack(0x40, 5))]),
+        ("no id", vec![kept(1, 1, 0, 7, &publish(Q1, false, 0, b"21.5"))]),
         ("another id", vec![kept(1, 1, 6, 7, &in_flight)]),
         ("the id elsewhere", vec![kept(1, 1, 5, 9, &in_flight)]),
         ("another quality of service", vec![kept(2, 2, 5, 7, &in_flight)]),

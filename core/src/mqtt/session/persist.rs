@@ -221,8 +221,8 @@ fn message<'a>(read: &mut Reader<'a>) -> Option<Kept<'a>> {
     let bytes = read.take(len)?;
     let sound = match state {
         State::PubComp => qos == QoS::ExactlyOnce && id != 0 && bytes.is_empty(),
-        State::PubAck => qos == QoS::AtLeastOnce && is_publish(bytes, qos, id, id_at),
-        State::PubRec => qos == QoS::ExactlyOnce && is_publish(bytes, qos, id, id_at),
+        State::PubAck => qos == QoS::AtLeastOnce && id != 0 && is_publish(bytes, qos, id, id_at),
+        State::PubRec => qos == QoS::ExactlyOnce && id != 0 && is_publish(bytes, qos, id, id_at),
         State::Queued | State::Leaving | State::Over | State::Gone => {
             id == 0 && qos != QoS::AtMostOnce && is_publish(bytes, qos, 0, id_at)
         }

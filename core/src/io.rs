@@ -276,7 +276,8 @@ pub enum Sink {
     Slot(Slot),
 }
 
-/// One HTTP request that the machine asks the driver to make.
+/// One HTTP request that the machine asks the driver to make. The driver follows no redirect: the machine reads
+/// [`Head::location`] and decides, so that the rule stands once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Exchange {
     /// The method.
@@ -287,18 +288,40 @@ pub struct Exchange {
     pub headers: Vec<(String, String)>,
     /// First byte wanted, for a resumed download; `None` asks for the whole.
     pub range: Option<u64>,
+    /// Whether a server that asks for a client certificate is shown the device's. Never for a host that a redirect
+    /// named.
+    pub certificate: bool,
     /// The body of the request.
     pub body: Vec<u8>,
     /// Where the body of the answer goes.
     pub sink: Sink,
 }
 
+/// The head of an answer: its status, and the few headers that decide what becomes of the body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Head<'a> {
+    /// The status, 100 to 599; interim answers (1xx) are not shown.
+    pub status: u16,
+    /// `Content-Length`: bytes that follow in this answer.
+    pub length: Option<u64>,
+    /// `Content-Range`: the place of the first of them in the whole.
+    pub first: Option<u64>,
+    /// `Content-Range`: the length of the whole.
+    pub total: Option<u64>,
+    /// `ETag`, as it stands there, quotes included.
+    pub etag: Option<&'a str>,
+    /// `Location`, as it stands there.
+    pub location: Option<&'a str>,
+    /// `Retry-After`, where it is a number of seconds.
+    pub retry_after: Option<u32>,
+}
+
 /// What comes back of a side exchange: head, chunks, then end or failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reply<'a> {
-    /// The status of the answer.
-    Head(u16),
-    /// A part of its body.
+    /// The head of the answer.
+    Head(Head<'a>),
+    /// A part of its body; for [`Sink::Slot`], shown once the slot holds it safely against a power cut.
     Chunk(&'a [u8]),
     /// The body is whole.
     End,

@@ -306,6 +306,7 @@ pub fn exchange() -> Action {
         url: String::from("https://example.invalid/"),
         headers: Vec::new(),
         range: None,
+        certificate: false,
         body: Vec::new(),
         sink: Sink::Memory(10),
     };

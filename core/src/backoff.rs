@@ -102,6 +102,8 @@ impl Class {
             | Cause::Truncated
             | Cause::Upgrade(_)
             | Cause::WebSocket(_)
+            | Cause::Http(_)
+            | Cause::Serial(_)
             | Cause::Asked => Self::Transient,
             Cause::Refused(
                 Refusal::ProtocolVersion

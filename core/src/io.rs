@@ -85,6 +85,10 @@ pub enum Cause {
     Upgrade(u16),
     /// The peer broke the rules of WebSocket (a text frame, a masked frame, reserved bits).
     WebSocket(&'static str),
+    /// The server of an exchange broke the rules of HTTP, or sent another range than was asked for.
+    Http(&'static str),
+    /// The serial line could not be opened; why, and what would help.
+    Serial(&'static str),
     /// The driver does not offer what the action needs.
     Unsupported(&'static str),
     /// Opening the pipe took longer than the connect time limit.
@@ -101,14 +105,14 @@ pub enum Cause {
     Malformed(&'static str),
     /// The peer sent a packet that has no place there; the rule broken is named.
     Protocol(&'static str),
-    /// The peer announced a packet over our limit.
+    /// The peer announced a packet, or the body of an answer, over our limit.
     TooLarge {
-        /// Bytes announced.
+        /// Bytes announced, or come so far.
         len: usize,
         /// Bytes accepted at most.
         max: usize,
     },
-    /// The stored session cannot be used and is left untouched; the reason is named.
+    /// What is stored cannot be used and is left untouched, or a slot cannot be written; the reason is named.
     Storage(&'static str),
     /// We closed: [`Machine::close`], or a redial that the cloud asked for.
     Asked,
@@ -125,6 +129,8 @@ impl fmt::Display for Cause {
             Self::Upgrade(101) => f.write_str("the server upgraded to another WebSocket protocol than mqtt"),
             Self::Upgrade(status) => write!(f, "the server answered the WebSocket upgrade with HTTP status {status}"),
             Self::WebSocket(why) => write!(f, "the server broke the rules of WebSocket: {why}"),
+            Self::Http(why) => write!(f, "the server broke the rules of HTTP: {why}"),
+            Self::Serial(why) => write!(f, "the serial line could not be opened: {why}"),
             Self::Unsupported(what) => write!(f, "this driver does not offer {what}"),
             Self::OpenTimeout => f.write_str("opening the connection took too long"),
             Self::ConnAckTimeout => f.write_str("no answer (CONNACK) to CONNECT in time"),
@@ -134,9 +140,9 @@ impl fmt::Display for Cause {
             Self::Malformed(why) => write!(f, "malformed packet: {why}"),
             Self::Protocol(why) => write!(f, "protocol error: {why}"),
             Self::TooLarge { len, max } => {
-                write!(f, "packet of {len} bytes is over the limit of {max}")
+                write!(f, "{len} bytes are over the limit of {max}")
             }
-            Self::Storage(why) => write!(f, "the stored session cannot be used: {why}"),
+            Self::Storage(why) => write!(f, "the store cannot be used: {why}"),
             Self::Asked => f.write_str("closed on request"),
         }
     }

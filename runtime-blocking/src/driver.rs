@@ -11,12 +11,16 @@ use crate::{
     handle::{Asked, Control, Handle, Request, Requests, SendError, handle},
     jobs::Jobs,
     line::Line,
-    options::Options,
     pipe::Connector,
 };
 use core::time::Duration;
 use skytether_core::io::{Action, Cause, Failure, Input, Machine, Rejected, Reply, Step, Tag};
-use skytether_std::{clock::wall, job::Job};
+use skytether_std::{
+    clock::wall,
+    inputs::{is_end, is_of_pipe},
+    job::Job,
+    options::Options,
+};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, mpsc::SyncSender},
@@ -216,10 +220,11 @@ impl<M: Machine, K: Connector> Driver<M, K> {
             }
             // None is ever under way.
             Action::Cancel(_) => {}
-            Action::Load(key) => self.jobs.push(Job::Load(key)),
-            Action::Store(key, value) => self.jobs.push(Job::Store(key, value.into())),
-            Action::Delete(key) => self.jobs.push(Job::Delete(key)),
-            Action::Write(slot, at, bytes) => self.jobs.push(Job::Write(slot, at, bytes)),
+            storage @ (Action::Load(_) | Action::Store(..) | Action::Delete(_) | Action::Write(..)) => {
+                if let Some(job) = Job::of(storage) {
+                    self.jobs.push(job);
+                }
+            }
             Action::AskWall => self.inbox.extend(wall().map(Input::Wall)),
         }
     }
@@ -370,13 +375,4 @@ impl<M: Machine, K: Connector> Driver<M, K> {
     fn may_take_bytes(&self) -> bool {
         self.machine.wants_bytes() && self.outlet.has_room()
     }
-}
-
-/// Whether an input speaks of the pipe that was open until now, its end excepted.
-fn is_of_pipe(input: &Input<'_>) -> bool {
-    matches!(input, Input::Opened | Input::Bytes(_) | Input::Sent(_))
-}
-
-fn is_end(input: &Input<'_>) -> bool {
-    matches!(input, Input::Closed(_))
 }

@@ -83,7 +83,6 @@ mod handle;
 mod jobs;
 mod line;
 mod opener;
-mod options;
 mod pipe;
 mod reader;
 mod writer;
@@ -91,10 +90,11 @@ mod writer;
 pub use events::{Elapsed, Events};
 pub use filter::Filter;
 pub use handle::{Handle, Pending, SendError};
-pub use options::{Options, Tap, Tapped};
 pub use pipe::{Attempt, Connector, Net, Stream};
 pub use skytether_std::{
     clock::seed,
+    options::{Options, Tap, Tapped},
+    serial::Serial,
     store::Store,
     tls::{ClientIdentity, Roots, Tls},
 };

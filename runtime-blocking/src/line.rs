@@ -4,13 +4,13 @@ use crate::{
     bell::Bell,
     duplex::{Duplex, Sizes},
     opener::Opener,
-    options::{Options, Tap, Tapped},
     pipe::{Connector, Stream},
     reader::Chunk,
 };
-use core::{ops::Range, panic::AssertUnwindSafe};
+use core::ops::Range;
 use skytether_core::io::{Cause, Pipe};
-use std::{panic::catch_unwind, thread::JoinHandle};
+use skytether_std::options::{Options, Tap, Tapped, show};
+use std::thread::JoinHandle;
 
 /// At most one pipe at a time; what belongs to an old one is gone before a new one is opened.
 pub(crate) struct Line<K: Connector> {
@@ -168,14 +168,5 @@ impl<K: Connector> Drop for Line<K> {
         for farewell in self.farewells.drain(..) {
             let _ = farewell.join();
         }
-    }
-}
-
-fn show(tap: &mut Option<Tap>, tapped: Tapped<'_>) {
-    if let Some(shown) = tap
-        && catch_unwind(AssertUnwindSafe(|| shown(tapped))).is_err()
-    {
-        tracing::error!("the tap has panicked and is taken off");
-        *tap = None;
     }
 }

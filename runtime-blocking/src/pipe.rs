@@ -3,7 +3,10 @@
 use crate::filter::Filter;
 use core::{net::SocketAddr, time::Duration};
 use skytether_core::io::{Cause, Pipe};
-use skytether_std::tls::Tls;
+use skytether_std::{
+    address::{EACH_ADDRESS, bare, in_turn},
+    tls::Tls,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
@@ -11,8 +14,6 @@ use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
-/// How long one address may take while others are left to try.
-const EACH_ADDRESS: Duration = Duration::from_secs(5);
 /// How long the last one may take. The machine's own limit is shorter, as a rule.
 const LAST_ADDRESS: Duration = Duration::from_mins(2);
 
@@ -170,8 +171,7 @@ impl Connector for Net {
 
 /// Opens a TCP connection to the first address of `host` that answers.
 fn tcp(host: &str, port: u16, attempt: &Attempt) -> Result<TcpStream, Cause> {
-    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let found = (name, port).to_socket_addrs().map_err(|error| {
+    let found = (bare(host), port).to_socket_addrs().map_err(|error| {
         tracing::warn!(host, port, step = "resolve", %error, "the host name could not be resolved");
         Cause::Resolve
     })?;
@@ -204,38 +204,11 @@ fn connect(address: SocketAddr, attempt: &Attempt, longest: Duration) -> io::Res
     Ok(stream)
 }
 
-/// The addresses with the two families alternating, beginning with the resolver's first choice: where one family leads
-/// nowhere, the second attempt already takes the other.
-fn in_turn(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let found: Vec<_> = found.collect();
-    let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-    let mut second = second.into_iter();
-    let mut turns = Vec::with_capacity(first.len().saturating_add(second.len()));
-    for address in first {
-        turns.push(address);
-        turns.extend(second.next());
-    }
-    turns.extend(second);
-    turns
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock;
     use skytether_core::link::{Endpoint, TlsIdentity};
-
-    #[test]
-    fn r_144_the_address_families_take_turns() {
-        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
-        let found = list(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
-        let expected = list(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
-        assert_eq!(in_turn(found.into_iter()), expected);
-        let found = list(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
-        assert_eq!(in_turn(found.clone().into_iter()), found);
-        assert_eq!(in_turn(core::iter::empty()), []);
-    }
 
     #[test]
     fn a_closed_port_is_unreachable_and_a_bad_name_does_not_resolve() {

@@ -2,7 +2,7 @@
 
 use crate::store::Store;
 use core::fmt;
-use skytether_core::io::{Input, Key, Slot, StoreFailed};
+use skytether_core::io::{Action, Input, Key, Slot, StoreFailed};
 use std::io;
 use zeroize::Zeroizing;
 
@@ -31,6 +31,19 @@ pub enum Finished {
 }
 
 impl Job {
+    /// The request that an action makes; `None` for an action that is none of the store's.
+    pub fn of(action: Action) -> Option<Self> {
+        Some(match action {
+            Action::Load(key) => Self::Load(key),
+            Action::Store(key, value) => Self::Store(key, value.into()),
+            Action::Delete(key) => Self::Delete(key),
+            Action::Write(slot, at, bytes) => Self::Write(slot, at, bytes),
+            Action::Open(_) | Action::Close | Action::Exchange(..) | Action::Cancel(_) | Action::AskWall => {
+                return None;
+            }
+        })
+    }
+
     /// What the machine hears where there is no store, or the job could not be run.
     pub fn failed(&self) -> Finished {
         match self {

@@ -5,8 +5,10 @@
 //! - [`tls`] says whom to trust and which certificate to show, and makes the configuration of one connection;
 //! - [`websocket`] is a filter over bytes: those of the pipe on one side, those of MQTT on the other;
 //! - [`fault`] turns what rustls, tungstenite and the operating system say into the core's `Cause`;
+//! - [`serial`] says how a serial line is set, and what an error of opening it means;
 //! - [`store`] keeps values in files, whole or not at all, and [`job`] is one request to it;
-//! - [`clock`] has the wall time and the seed.
+//! - [`options`] is what can be set about a driver; [`address`] the order in which a host's addresses are tried;
+//! - [`inputs`] tells which inputs speak of the one pipe; [`clock`] has the wall time and the seed.
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
 #![cfg_attr(
@@ -20,9 +22,13 @@
     )
 )]
 
+pub mod address;
 pub mod clock;
 pub mod fault;
+pub mod inputs;
 pub mod job;
+pub mod options;
+pub mod serial;
 pub mod store;
 pub mod tls;
 pub mod websocket;

@@ -82,11 +82,8 @@ mod clock;
 mod driver;
 mod events;
 mod handle;
-mod inputs;
-
 mod line;
 mod net;
-mod options;
 mod pipe;
 mod store;
 mod tags;
@@ -96,10 +93,11 @@ pub use batch::{Batch, Outcomes};
 pub use events::Events;
 pub use handle::{Handle, Pending, SendError};
 pub use net::{Net, NetStream};
-pub use options::{Options, Tap, Tapped};
 pub use pipe::Connector;
 pub use skytether_std::{
     clock::seed,
+    options::{Options, Tap, Tapped},
+    serial::Serial,
     store::Store,
     tls::{ClientIdentity, Roots, Tls},
 };

@@ -1,17 +1,18 @@
 //! The one pipe of a driver: being opened, open or down, with the bytes that were read and not yet taken.
 
-use crate::options::{Tap, Tapped};
 use core::{
     future::Future,
     ops::Range,
-    panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 use skytether_core::io::{Cause, Pipe};
-use skytether_std::fault;
-use std::{io, panic::catch_unwind};
+use skytether_std::{
+    fault,
+    options::{Tap, Tapped, show},
+};
+use std::io;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     task::JoinSet,
@@ -188,15 +189,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
 
     fn show(&mut self, tapped: Tapped<'_>) {
         show(&mut self.tap, tapped);
-    }
-}
-
-fn show(tap: &mut Option<Tap>, tapped: Tapped<'_>) {
-    if let Some(shown) = tap
-        && catch_unwind(AssertUnwindSafe(|| shown(tapped))).is_err()
-    {
-        tracing::error!("the tap has panicked and is taken off");
-        *tap = None;
     }
 }
 

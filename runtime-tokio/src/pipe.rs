@@ -1,16 +1,14 @@
 //! How a connection is opened: name look-up, the addresses in turn, and what each failure means to the machine.
 
-use core::{future::Future, net::SocketAddr, time::Duration};
+use core::future::Future;
 use skytether_core::io::{Cause, Pipe};
+use skytether_std::address::{EACH_ADDRESS, bare, in_turn};
 use std::io;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     time::timeout,
 };
-
-/// How long one address may take while others are left to try. The machine limits the whole.
-const EACH_ADDRESS: Duration = Duration::from_secs(5);
 
 /// Opens the pipes that a machine asks for. [`Net`](crate::Net) is the ordinary one; others (a tunnel, a
 /// serial line, a test) plug in by [`spawn_with`](crate::spawn_with).
@@ -29,8 +27,7 @@ pub trait Connector: Send + 'static {
 /// Opens a TCP connection with `TCP_NODELAY` to the first address of `host` that answers. The name is looked up anew for
 /// each attempt; IPv6 and IPv4 addresses take turns.
 pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
-    let name = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
-    let found = lookup_host((name, port)).await.map_err(|error| {
+    let found = lookup_host((bare(host), port)).await.map_err(|error| {
         tracing::warn!(host, port, step = "resolve", %error, "the host name could not be resolved");
         Cause::Resolve
     })?;
@@ -58,36 +55,9 @@ pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
     Err(Cause::Unreachable)
 }
 
-/// The addresses with the two families alternating, beginning with the resolver's first choice: where one family leads
-/// nowhere, the second attempt already takes the other.
-fn in_turn(found: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let found: Vec<_> = found.collect();
-    let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
-    let mut second = second.into_iter();
-    let mut turns = Vec::with_capacity(first.len().saturating_add(second.len()));
-    for address in first {
-        turns.push(address);
-        turns.extend(second.next());
-    }
-    turns.extend(second);
-    turns
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn r_144_the_address_families_take_turns() {
-        let list = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
-        let found = list(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]);
-        let expected = list(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]);
-        assert_eq!(in_turn(found.into_iter()), expected);
-        let found = list(&["1.1.1.1:1", "[::1]:1", "[::2]:1"]);
-        assert_eq!(in_turn(found.clone().into_iter()), found);
-        assert_eq!(in_turn(core::iter::empty()), []);
-    }
 
     #[tokio::test]
     async fn a_closed_port_is_unreachable_and_a_bad_name_does_not_resolve() {

@@ -10,9 +10,7 @@ use crate::{
     clock::Clock,
     events::{Events, Outlet, queue},
     handle::{Asked, Control, Handle, Reply as Caller, Request, Requests, SendError, handle},
-    inputs::{is_end, is_of_pipe},
     line::Line,
-    options::Options,
     pipe::Connector,
     store::Jobs,
     tags::Tags,
@@ -22,7 +20,12 @@ use core::{
     task::{Context, Poll},
 };
 use skytether_core::io::{Action, Cause, Failure, Input, Instant, Machine, Rejected, Reply, Step, Tag};
-use skytether_std::{clock::wall, job::Job};
+use skytether_std::{
+    clock::wall,
+    inputs::{is_end, is_of_pipe},
+    job::Job,
+    options::Options,
+};
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
@@ -197,10 +200,11 @@ impl<M: Machine, K: Connector> Driver<M, K> {
             }
             // None is ever under way.
             Action::Cancel(_) => {}
-            Action::Load(key) => self.jobs.push(Job::Load(key)),
-            Action::Store(key, value) => self.jobs.push(Job::Store(key, value.into())),
-            Action::Delete(key) => self.jobs.push(Job::Delete(key)),
-            Action::Write(slot, at, bytes) => self.jobs.push(Job::Write(slot, at, bytes)),
+            storage @ (Action::Load(_) | Action::Store(..) | Action::Delete(_) | Action::Write(..)) => {
+                if let Some(job) = Job::of(storage) {
+                    self.jobs.push(job);
+                }
+            }
             Action::AskWall => self.inbox.extend(wall().map(Input::Wall)),
         }
     }

@@ -85,13 +85,15 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-#[cfg(feature = "tencent")]
+#[cfg(any(feature = "azure", feature = "tencent"))]
 mod auth;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod backoff;
 pub mod cloud;
 pub mod device;
 pub mod io;
-#[cfg(feature = "tencent")]
+#[cfg(any(feature = "azure", feature = "tencent"))]
 mod json;
 pub mod limits;
 pub mod link;

@@ -1,9 +1,11 @@
 //! How a key signs a message: HMAC (RFC 2104) over SHA-1 or SHA-256.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+#[cfg(feature = "tencent")]
 use sha1::Sha1;
 use sha2::Sha256;
 
+#[cfg(feature = "tencent")]
 /// HMAC-SHA-1 of `message`. A key longer than a block is hashed first, as RFC 2104 has it.
 #[allow(clippy::expect_used, reason = "HMAC takes keys of every length; `new_from_slice` cannot fail")]
 pub(crate) fn sha1(key: &[u8], message: &[u8]) -> [u8; 20] {
@@ -20,7 +22,7 @@ pub(crate) fn sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tencent"))]
 mod tests {
     use super::*;
     use crate::auth::hex;

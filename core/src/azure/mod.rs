@@ -1,9 +1,25 @@
-//! Azure IoT: what a device says to Device Provisioning and IoT Hub, and what it hears.
+//! Azure IoT: what a device says to the Device Provisioning Service and to its hub, and what it hears.
+//!
+//! [`Config`] says which device it is and how it finds its hub, and comes from a
+//! [connection string](connection_string) or from [`Config::new`]. Underneath, and usable alone: [`topic`] knows every
+//! topic and [`properties`] what rides in it, [`credentials`] signs, [`endpoint`] knows hosts and user names, [`percent`]
+//! the one way to write text on the wire, [`identity`] the names, [`duration`] ISO 8601, [`limits`] the platform's bounds.
 
 #![allow(dead_code, reason = "the client that uses these parts comes next")]
 
+mod command;
+mod config;
+pub mod connection_string;
+pub mod credentials;
 pub mod duration;
+pub mod endpoint;
+mod event;
+pub mod identity;
 pub mod limits;
 pub mod percent;
 pub mod properties;
 pub mod topic;
+
+pub use command::{Answer, Command};
+pub use config::{Config, LastWill, Proof, Provisioning, Route, Transport, Wanted};
+pub use event::{Assigned, Event, NotAssigned, Progress, ServiceError};

@@ -3,13 +3,13 @@
 use crate::{
     bell::Bell,
     clock,
-    filter::Filter,
     pipe::Stream,
     reader::{Chunk, Ended, Intake},
     writer::Outbox,
 };
 use core::{ops::Range, time::Duration};
 use skytether_core::io::Cause;
+use skytether_std::filter::Filter;
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},

@@ -78,7 +78,6 @@ mod clock;
 mod driver;
 mod duplex;
 mod events;
-mod filter;
 mod handle;
 mod jobs;
 mod line;
@@ -88,11 +87,11 @@ mod reader;
 mod writer;
 
 pub use events::{Elapsed, Events};
-pub use filter::Filter;
 pub use handle::{Handle, Pending, SendError};
 pub use pipe::{Attempt, Connector, Net, Stream};
 pub use skytether_std::{
     clock::seed,
+    filter::Filter,
     options::{Options, Tap, Tapped},
     serial::Serial,
     store::Store,

@@ -5,11 +5,11 @@
 
 use crate::{
     bell::Bell,
-    filter::Filter,
     pipe::{Attempt, Connector},
 };
 use core::{panic::AssertUnwindSafe, time::Duration};
 use skytether_core::io::{Cause, Pipe};
+use skytether_std::filter::Filter;
 use std::{
     panic::catch_unwind,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},

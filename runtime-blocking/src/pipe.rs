@@ -1,10 +1,10 @@
 //! What is a pipe to this driver, and how is one opened? A stream that blocks; name look-up, the addresses in turn.
 
-use crate::filter::Filter;
 use core::{net::SocketAddr, time::Duration};
 use skytether_core::io::{Cause, Pipe};
 use skytether_std::{
     address::{EACH_ADDRESS, bare, in_turn},
+    filter::Filter,
     tls::Tls,
 };
 use socket2::{Domain, Protocol, Socket, Type};

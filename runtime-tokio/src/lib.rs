@@ -77,23 +77,15 @@
     )
 )]
 
-mod batch;
-mod clock;
-mod driver;
-mod events;
-mod handle;
-mod line;
-mod net;
-mod pipe;
-mod store;
-mod tags;
-mod websocket;
+mod connector;
+mod platform;
 
-pub use batch::{Batch, Outcomes};
-pub use events::Events;
-pub use handle::{Handle, Pending, SendError};
-pub use net::{Net, NetStream};
-pub use pipe::Connector;
+pub use connector::{Connector, Net, NetStream};
+pub use skytether_async::{
+    batch::{Batch, Outcomes},
+    events::Events,
+    handle::{Handle, Pending, SendError},
+};
 pub use skytether_std::{
     clock::seed,
     options::{Options, Tap, Tapped},
@@ -102,7 +94,9 @@ pub use skytether_std::{
     tls::{ClientIdentity, Roots, Tls},
 };
 
-use driver::Driver;
+use connector::Theirs;
+use platform::Tokio;
+use skytether_async::{drive, net};
 use skytether_core::io::Machine;
 use tokio::task::JoinHandle;
 
@@ -121,8 +115,9 @@ where
     M::Event: Send,
     M::Answer: Send,
 {
-    let net = Net::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
-    spawn_with(machine, net, options)
+    let net = net::Net::<Tokio>::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+    let (handle, events, driver) = drive::<Tokio, _, _>(machine, net, options);
+    (handle, events, tokio::spawn(driver))
 }
 
 /// Drives `machine` over the pipes that `connector` opens; else as [`spawn`]. The options of TLS and WebSocket are not
@@ -143,8 +138,8 @@ where
     M::Answer: Send,
     K: Connector,
 {
-    let (handle, events, driver) = Driver::new(machine, connector, options);
-    (handle, events, tokio::spawn(driver.run()))
+    let (handle, events, driver) = drive::<Tokio, _, _>(machine, Theirs(connector), options);
+    (handle, events, tokio::spawn(driver))
 }
 
 /// Holds the code of the README to what compiles.

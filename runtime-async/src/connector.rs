@@ -1,17 +1,15 @@
-//! How a connection is opened: name look-up, the addresses in turn, and what each failure means to the machine.
+//! How a connection is opened: what opens it, name look-up, the addresses in turn, and what each failure means to the
+//! machine.
 
+use crate::platform::{Platform, timeout};
 use core::future::Future;
+use futures_io::{AsyncRead, AsyncWrite};
 use skytether_core::io::{Cause, Pipe};
 use skytether_std::address::{EACH_ADDRESS, bare, in_turn};
 use std::io;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpStream, lookup_host},
-    time::timeout,
-};
 
-/// Opens the pipes that a machine asks for. [`Net`](crate::Net) is the ordinary one; others (a tunnel, a
-/// serial line, a test) plug in by [`spawn_with`](crate::spawn_with).
+/// Opens the pipes that a machine asks for. [`Net`](crate::net::Net) is the ordinary one; others (a tunnel, a test) plug
+/// in beside it.
 pub trait Connector: Send + 'static {
     /// What it opens. Dropping it closes the pipe.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
@@ -26,25 +24,29 @@ pub trait Connector: Send + 'static {
 
 /// Opens a TCP connection with `TCP_NODELAY` to the first address of `host` that answers. The name is looked up anew for
 /// each attempt; IPv6 and IPv4 addresses take turns.
-pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
-    let found = lookup_host((bare(host), port)).await.map_err(|error| {
+///
+/// # Errors
+/// [`Cause::Resolve`] where the name has no address, [`Cause::Unreachable`] where none of them takes a connection.
+pub async fn tcp<P: Platform>(host: &str, port: u16) -> Result<P::Tcp, Cause> {
+    let found = P::look_up(bare(host), port).await.map_err(|error| {
         tracing::warn!(host, port, step = "resolve", %error, "the host name could not be resolved");
         Cause::Resolve
     })?;
-    let addresses = in_turn(found);
+    let addresses = in_turn(found.into_iter());
     if addresses.is_empty() {
         tracing::warn!(host, port, step = "resolve", "the host name has no address");
         return Err(Cause::Resolve);
     }
     let last = addresses.len().saturating_sub(1);
     for (index, address) in addresses.into_iter().enumerate() {
-        let attempt = TcpStream::connect(address);
+        let attempt = P::connect(address);
         let opened = if index == last {
             attempt.await
         } else {
-            timeout(EACH_ADDRESS, attempt).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            let opened = timeout::<P::Timer, _>(EACH_ADDRESS, attempt).await;
+            opened.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
         };
-        match opened.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
+        match opened {
             Ok(stream) => {
                 tracing::debug!(host, port, %address, "connected");
                 return Ok(stream);
@@ -53,23 +55,4 @@ pub(crate) async fn tcp(host: &str, port: u16) -> Result<TcpStream, Cause> {
         }
     }
     Err(Cause::Unreachable)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_closed_port_is_unreachable_and_a_bad_name_does_not_resolve() {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        assert_eq!(tcp("127.0.0.1", port).await.unwrap_err(), Cause::Unreachable);
-        assert_eq!(tcp("not a host name", port).await.unwrap_err(), Cause::Resolve);
-    }
-
-    #[tokio::test]
-    async fn r_144_the_connection_has_nodelay() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = tcp("localhost", listener.local_addr().unwrap().port()).await.unwrap();
-        assert!(stream.nodelay().unwrap());
-    }
 }

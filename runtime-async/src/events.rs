@@ -17,7 +17,7 @@ const SPARE: usize = 64;
 
 /// What the device tells the application, in order, nothing left out.
 ///
-/// Holds [`Options::events`](crate::Options::events) events, and a few more that time alone brings. While it is full the
+/// Holds [`Options::events`](skytether_std::options::Options::events) events, and a few more that time alone brings. While it is full the
 /// driver reads nothing more from the network than fits its buffer, so that the peer waits instead of our memory growing;
 /// timers, writes and the outcomes of commands go on. Dropping it discards all events from then on; the device goes on
 /// working.

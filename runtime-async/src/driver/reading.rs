@@ -1,7 +1,7 @@
 //! How bytes reach the machine: as many as it and the application have room for, and at a deadline a few more.
 
 use super::Driver;
-use crate::pipe::Connector;
+use crate::{connector::Connector, platform::Platform};
 use core::task::{Context, Poll};
 use skytether_core::io::{Input, Machine};
 
@@ -10,7 +10,7 @@ const READS: usize = 4;
 /// Buffers of which the machine is shown something at its deadline, at most: enough for the longest packet.
 const AT_DEADLINE: usize = 32;
 
-impl<M: Machine, K: Connector> Driver<M, K> {
+impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
     /// Reads, and gives the machine what came; true if anything happened.
     pub(super) fn read(&mut self, cx: &mut Context<'_>) -> bool {
         if !self.machine.wants_bytes() {

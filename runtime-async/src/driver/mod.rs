@@ -1,4 +1,4 @@
-//! How a machine is driven on tokio: the rule of `skytether_core::io` and nothing else.
+//! How a machine is driven: the rule of `skytether_core::io` and nothing else.
 //!
 //! One task owns everything and looks at every source in each turn, by polling: no future that has done a part of its
 //! work is ever dropped for another one, so nothing can be lost between two of them. Reading and writing go on side by
@@ -8,11 +8,12 @@ mod reading;
 
 use crate::{
     clock::Clock,
+    connector::Connector,
     events::{Events, Outlet, queue},
     handle::{Asked, Control, Handle, Reply as Caller, Request, Requests, SendError, handle},
+    jobs::Jobs,
     line::Line,
-    pipe::Connector,
-    store::Jobs,
+    platform::Platform,
     tags::Tags,
 };
 use core::{
@@ -30,18 +31,17 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
 };
-use tokio::task::yield_now;
 
 /// Commands taken in one turn before the bytes they made are written.
 const BATCH: usize = 128;
 
-/// A machine, and the world as tokio offers it.
-pub(crate) struct Driver<M: Machine, K: Connector> {
+/// A machine, and the world as a runtime offers it.
+pub(crate) struct Driver<M: Machine, K: Connector, P: Platform> {
     machine: M,
     connector: K,
-    clock: Clock,
-    line: Line<K::Stream>,
-    jobs: Jobs,
+    clock: Clock<P::Timer>,
+    line: Line<K::Stream, P::Timer>,
+    jobs: Jobs<P>,
     /// Answers to actions, given once the input at hand is used up.
     inbox: VecDeque<Input<'static>>,
     outlet: Outlet<M::Event>,
@@ -61,8 +61,8 @@ pub(crate) struct Driver<M: Machine, K: Connector> {
     now: Instant,
 }
 
-impl<M: Machine, K: Connector> Driver<M, K> {
-    #[allow(clippy::type_complexity, reason = "as `spawn`")]
+impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
+    #[allow(clippy::type_complexity, reason = "as `drive`")]
     pub(crate) fn new(
         machine: M,
         connector: K,
@@ -99,7 +99,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
             poll_fn(|cx| if self.turn(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
             if self.steps >= self.steps_per_turn {
                 self.steps = 0;
-                yield_now().await;
+                P::yield_now().await;
             }
         }
         self.requests.close();

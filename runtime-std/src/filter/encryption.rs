@@ -1,9 +1,9 @@
 //! How is TLS a filter over bytes? As rustls is: records in and out, without a socket.
 
 use super::WAITING;
+use crate::{fault, tls::Handshake};
 use rustls::ClientConnection;
 use skytether_core::io::{Cause, TlsFault};
-use skytether_std::{fault, tls::Handshake};
 use std::io::{self, Read as _, Write as _};
 
 /// The client's side of one TLS connection.

@@ -1,11 +1,18 @@
 //! The one pipe of a driver: being opened, open or down, with the bytes that were read and not yet taken.
 
+use crate::platform::{Timer, timeout};
 use core::{
     future::Future,
+    marker::PhantomData,
     ops::Range,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
+};
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    stream::{FuturesUnordered, StreamExt as _},
 };
 use skytether_core::io::{Cause, Pipe};
 use skytether_std::{
@@ -13,11 +20,6 @@ use skytether_std::{
     options::{Tap, Tapped, show},
 };
 use std::io;
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    task::JoinSet,
-    time::timeout,
-};
 
 /// How long a peer has to take our last bytes and to close its side.
 const FAREWELL: Duration = Duration::from_millis(500);
@@ -29,7 +31,7 @@ enum State<S> {
 }
 
 /// At most one pipe at a time; what belongs to an old one is gone before a new one is opened.
-pub(crate) struct Line<S> {
+pub(crate) struct Line<S, T> {
     state: State<S>,
     /// The pipe's name in logs.
     place: String,
@@ -39,11 +41,12 @@ pub(crate) struct Line<S> {
     /// Whether written bytes may still wait inside the stream.
     unflushed: bool,
     /// Old pipes that are saying good-bye.
-    farewells: JoinSet<()>,
+    farewells: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + Send>>>,
     tap: Option<Tap>,
+    timer: PhantomData<fn() -> T>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, T: Timer> Line<S, T> {
     pub(crate) fn new(read_buffer: usize, tap: Option<Tap>) -> Self {
         Self {
             state: State::Down,
@@ -51,8 +54,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
             buffer: vec![0; read_buffer.max(1)].into_boxed_slice(),
             unread: 0..0,
             unflushed: false,
-            farewells: JoinSet::new(),
+            farewells: FuturesUnordered::new(),
             tap,
+            timer: PhantomData,
         }
     }
 
@@ -115,15 +119,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
         let State::Open(stream) = &mut self.state else {
             return Poll::Pending;
         };
-        let mut buffer = ReadBuf::new(&mut self.buffer);
-        let outcome = ready!(Pin::new(stream).poll_read(cx, &mut buffer));
-        let len = buffer.filled().len();
-        match outcome {
-            Ok(()) if len == 0 => {
+        match ready!(Pin::new(stream).poll_read(cx, &mut self.buffer)) {
+            Ok(0) => {
                 tracing::debug!(place = self.place, step = "read", "the peer has closed the connection");
                 Poll::Ready(Err(Cause::Lost))
             }
-            Ok(()) => {
+            Ok(len) => {
                 self.unread = 0..len;
                 show(&mut self.tap, Tapped::In(self.buffer.get(..len).unwrap_or_default()));
                 Poll::Ready(Ok(()))
@@ -161,23 +162,23 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
 
     /// Lets old pipes go on with their good-bye.
     pub(crate) fn poll_farewells(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(_)) = self.farewells.poll_join_next(cx) {}
+        while let Poll::Ready(Some(())) = self.farewells.poll_next_unpin(cx) {}
     }
 
     /// Waits until every good-bye is said.
     pub(crate) async fn farewells(&mut self) {
-        while self.farewells.join_next().await.is_some() {}
+        while self.farewells.next().await.is_some() {}
     }
 
     fn hang_up(&mut self) {
         self.unread = 0..0;
         self.unflushed = false;
         if let State::Open(stream) = core::mem::replace(&mut self.state, State::Down) {
-            self.farewells.spawn(farewell(stream));
+            self.farewells.push(Box::pin(farewell::<S, T>(stream)));
         }
     }
 
-    fn broke<T>(&self, cx: &Context<'_>, step: &str, error: &io::Error) -> Poll<Result<T, Cause>> {
+    fn broke<R>(&self, cx: &Context<'_>, step: &str, error: &io::Error) -> Poll<Result<R, Cause>> {
         if error.kind() == io::ErrorKind::Interrupted {
             // No one else will wake us for it.
             cx.waker().wake_by_ref();
@@ -194,14 +195,14 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Line<S> {
 
 /// Ends our side, and waits a little for the peer to end its own: a socket dropped while bytes wait unread may take
 /// back what was sent last, and with it the DISCONNECT that keeps the will from being published.
-async fn farewell<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+async fn farewell<S: AsyncRead + AsyncWrite + Unpin, T: Timer>(mut stream: S) {
     let good_bye = async {
-        stream.shutdown().await?;
+        stream.close().await?;
         let mut rest = [0; 1024];
         while stream.read(&mut rest).await? > 0 {}
         io::Result::Ok(())
     };
-    if let Ok(Err(error)) = timeout(FAREWELL, good_bye).await {
+    if let Some(Err(error)) = timeout::<T, _>(FAREWELL, good_bye).await {
         tracing::trace!(%error, "the peer was gone before the farewell");
     }
 }

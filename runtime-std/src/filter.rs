@@ -3,13 +3,13 @@
 
 mod encryption;
 
+use crate::{tls::Tls, websocket::WebSocket};
 use core::{fmt, ops::Range};
 use encryption::Encryption;
 use skytether_core::{
     io::{Cause, Pipe},
     link::{Endpoint, TlsIdentity},
 };
-use skytether_std::{tls::Tls, websocket::WebSocket};
 
 /// Bytes that may wait for the pipe before the filter takes nothing more, from either side.
 const WAITING: usize = 16 * 1024;
@@ -65,7 +65,7 @@ impl Filter {
     }
 
     /// Whether the machine's bytes may pass.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         match &self.layers {
             Layers::Tls(tls) => !tls.is_handshaking(),
             Layers::WebSocket(socket) | Layers::Both(_, socket, _) => socket.is_open(),
@@ -73,7 +73,7 @@ impl Filter {
     }
 
     /// Bytes that wait for the pipe.
-    pub(crate) fn transmit(&self) -> &[u8] {
+    pub fn transmit(&self) -> &[u8] {
         match &self.layers {
             Layers::Tls(tls) | Layers::Both(tls, ..) => tls.transmit(),
             Layers::WebSocket(socket) => socket.transmit(),
@@ -81,7 +81,7 @@ impl Filter {
     }
 
     /// The first `len` bytes of [`Filter::transmit`] were handed to the pipe.
-    pub(crate) fn sent(&mut self, len: usize) {
+    pub fn sent(&mut self, len: usize) {
         match &mut self.layers {
             Layers::Tls(tls) | Layers::Both(tls, ..) => tls.sent(len),
             Layers::WebSocket(socket) => socket.sent(len),
@@ -90,7 +90,7 @@ impl Filter {
     }
 
     /// Takes bytes of the pipe; gives back those that there is no room for before others are read or sent.
-    pub(crate) fn receive<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    pub fn receive<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         if self.failed.is_some() {
             return bytes;
         }
@@ -104,7 +104,7 @@ impl Filter {
     }
 
     /// The pipe has ended: in order, or it broke.
-    pub(crate) fn end(&mut self, in_order: bool) {
+    pub fn end(&mut self, in_order: bool) {
         let cause = match &mut self.layers {
             Layers::Tls(tls) => return tls.end(in_order),
             Layers::Both(tls, ..) => {
@@ -118,7 +118,7 @@ impl Filter {
     }
 
     /// Why it cannot be opened.
-    pub(crate) fn failure(&self) -> Option<Cause> {
+    pub fn failure(&self) -> Option<Cause> {
         match &self.layers {
             Layers::Tls(tls) | Layers::Both(tls, ..) => self.failed.or_else(|| tls.failure()),
             Layers::WebSocket(_) => self.failed,
@@ -129,7 +129,7 @@ impl Filter {
     ///
     /// # Errors
     /// Why there will be no more, once all that came before was read. Also before the filter is open.
-    pub(crate) fn read(&mut self, into: &mut [u8]) -> Result<usize, Cause> {
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, Cause> {
         let read = self.read_up(into);
         self.send_down();
         match (read, self.failed) {
@@ -139,7 +139,7 @@ impl Filter {
     }
 
     /// Takes bytes of the machine; says how many.
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> usize {
+    pub fn send(&mut self, bytes: &[u8]) -> usize {
         if self.failed.is_some() || !self.is_open() {
             return 0;
         }
@@ -157,7 +157,7 @@ impl Filter {
     }
 
     /// Says good-bye behind what waits in [`Filter::transmit`].
-    pub(crate) fn close(&mut self) {
+    pub fn close(&mut self) {
         match &mut self.layers {
             Layers::Tls(tls) => tls.close(),
             Layers::WebSocket(socket) => socket.close(),

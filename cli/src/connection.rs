@@ -14,7 +14,8 @@ use skytether_core::{
     io::Cause,
     limits::Limits,
     link::Endpoint,
-    mqtt::session::{self, Rate, Session},
+    mqtt::session::{self, Session},
+    queue::Rate,
     tencent::limits::MESSAGES_UP_PER_SECOND,
     time::Instant,
 };

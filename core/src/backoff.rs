@@ -88,7 +88,7 @@ impl Class {
     /// does not offer are permanent, all else is transient.
     pub fn of(cause: Cause) -> Self {
         match cause {
-            Cause::Refused(Refusal::ServerUnavailable)
+            Cause::Refused(Refusal::ServerUnavailable | Refusal::Unspecified)
             | Cause::Lost
             | Cause::Resolve
             | Cause::Unreachable
@@ -104,6 +104,7 @@ impl Class {
             | Cause::WebSocket(_)
             | Cause::Http(_)
             | Cause::Serial(_)
+            | Cause::Modem(_)
             | Cause::Asked => Self::Transient,
             Cause::Refused(
                 Refusal::ProtocolVersion

@@ -114,6 +114,8 @@ pub enum Cause {
     },
     /// What is stored cannot be used and is left untouched, or a slot cannot be written; the reason is named.
     Storage(&'static str),
+    /// The modem could not do what was asked of it, for the reason named.
+    Modem(&'static str),
     /// We closed: [`Machine::close`], or a redial that the cloud asked for.
     Asked,
 }
@@ -143,6 +145,7 @@ impl fmt::Display for Cause {
                 write!(f, "{len} bytes are over the limit of {max}")
             }
             Self::Storage(why) => write!(f, "the store cannot be used: {why}"),
+            Self::Modem(why) => write!(f, "the modem: {why}"),
             Self::Asked => f.write_str("closed on request"),
         }
     }
@@ -200,7 +203,7 @@ impl fmt::Display for TlsFault {
     }
 }
 
-/// Why a peer refuses a connection: the CONNACK return codes of MQTT 3.1.1 (3.2.2.3).
+/// Why a peer refuses a connection: the CONNACK return codes of MQTT 3.1.1 (3.2.2.3), and a modem's silence about them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -214,6 +217,8 @@ pub enum Refusal {
     BadCredentials,
     /// 5: not authorised.
     NotAuthorized,
+    /// Refused or not answered; the modem does not say which, nor why.
+    Unspecified,
 }
 
 impl Refusal {
@@ -229,7 +234,7 @@ impl Refusal {
         })
     }
 
-    /// The return code on the wire.
+    /// The return code on the wire; of [`Unspecified`](Self::Unspecified) that of MQTT 5, 128.
     pub fn code(self) -> u8 {
         match self {
             Self::ProtocolVersion => 1,
@@ -237,6 +242,7 @@ impl Refusal {
             Self::ServerUnavailable => 3,
             Self::BadCredentials => 4,
             Self::NotAuthorized => 5,
+            Self::Unspecified => 128,
         }
     }
 }
@@ -249,6 +255,7 @@ impl fmt::Display for Refusal {
             Self::ServerUnavailable => "server unavailable (3)",
             Self::BadCredentials => "bad user name or password (4)",
             Self::NotAuthorized => "not authorized (5)",
+            Self::Unspecified => "refused without a reason (check host, credentials and certificate)",
         })
     }
 }

@@ -102,6 +102,7 @@ pub mod mqtt;
 pub mod plain;
 #[cfg(feature = "portable")]
 pub mod portable;
+pub mod queue;
 pub mod rng;
 pub mod secret;
 #[cfg(feature = "tencent")]

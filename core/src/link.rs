@@ -197,6 +197,8 @@ pub enum Note {
     Storage,
     /// The wall time is not known yet; dialling waits for it.
     WaitingForTime,
+    /// Something that came in was skipped, for the reason named; the connection goes on.
+    Skipped(&'static str),
 }
 
 impl fmt::Display for Note {
@@ -213,6 +215,7 @@ impl fmt::Display for Note {
             Self::Degraded => f.write_str("a subscription that the cloud needs was refused; it is tried again"),
             Self::Storage => f.write_str("the store failed; the session is not safe against a restart"),
             Self::WaitingForTime => f.write_str("waiting for the wall time, which the credentials need"),
+            Self::Skipped(why) => write!(f, "skipped what came in: {why}"),
         }
     }
 }

@@ -17,8 +17,9 @@ use skytether_core::{
     io::{Instant, Machine},
     limits::Limits,
     link::{Connect, Endpoint, QoS},
-    mqtt::session::{Options, Rate, Session},
+    mqtt::session::{Options, Session},
     plain::{self, Command, Config, Plain},
+    queue::Rate,
     rng::Rng,
 };
 use skytether_simulator::broker::policy::Open;

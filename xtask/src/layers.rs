@@ -18,7 +18,12 @@ struct Layer {
 /// From the ground up. A module in no row is a finding: whoever adds one decides where it stands.
 const LAYERS: [Layer; 10] = [
     Layer { name: "ground", modules: &["time", "rng", "secret", "limits", "json"], below: &[], siblings: true },
-    Layer { name: "words", modules: &["io", "link", "message", "backoff"], below: &["ground"], siblings: true },
+    Layer {
+        name: "words",
+        modules: &["io", "link", "message", "backoff", "queue"],
+        below: &["ground"],
+        siblings: true,
+    },
     Layer { name: "auth", modules: &["auth"], below: &["ground"], siblings: true },
     Layer { name: "topic", modules: &["mqtt::topic"], below: &[], siblings: true },
     Layer { name: "codec", modules: &["mqtt::codec"], below: &["ground", "words", "topic"], siblings: true },

@@ -14,7 +14,8 @@ use skytether_core::{
     device::{self, Device, Event},
     io::{Cause, Refusal},
     message::Received,
-    mqtt::session::{self, Rate, Session},
+    mqtt::session::{self, Session},
+    queue::Rate,
     tencent::{self, Answer, Command, Tencent, limits},
     time::Instant,
 };

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use skytether_core::{
     link::{Connect, QoS, Version, Will},
-    mqtt::session::{OnSessionLost, Options, QueuePolicy},
+    mqtt::session::{OnSessionLost, Options},
+    queue::QueuePolicy,
     secret::Secret,
 };
 use std::time::Duration;

@@ -371,7 +371,7 @@ fn fatal(cause: Cause) -> Option<Fatal> {
         Refusal::IdentifierRejected => {
             Some(Fatal::Invalid("the platform refuses the client id: check productId and deviceName"))
         }
-        Refusal::ServerUnavailable | Refusal::BadCredentials | Refusal::NotAuthorized => None,
+        Refusal::ServerUnavailable | Refusal::BadCredentials | Refusal::NotAuthorized | Refusal::Unspecified => None,
     }
 }
 
@@ -384,6 +384,7 @@ fn refused(cause: Cause) -> Said {
         }
         Refusal::NotAuthorized => "the console: is the device enabled, and is the secret still its own?",
         Refusal::ProtocolVersion => "the host and port: the server there speaks no MQTT 3.1.1",
+        Refusal::Unspecified => "the credentials and the network: the modem does not say why it was refused",
         Refusal::ServerUnavailable => return None,
     };
     Some(Out::Event(Event::Refused { refusal, check }))

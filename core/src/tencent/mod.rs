@@ -25,7 +25,8 @@
 //! use skytether_core::{
 //!     device::{self, Device},
 //!     io::{Input, Instant, Machine, Step, UnixMillis},
-//!     mqtt::session::{Options, Rate, Session},
+//!     mqtt::session::{Options, Session},
+//!     queue::Rate,
 //!     tencent::{Answer, Command, Config, Tencent, device_info::DeviceInfo, limits},
 //! };
 //!

@@ -6,7 +6,8 @@ use skytether_core::{
     io::{Cause, Failure, Rejected},
     limits::Limits,
     link::{Lane, Link, QoS},
-    mqtt::session::{Options, Qos0Offline, QueuePolicy, Rate},
+    mqtt::session::Options,
+    queue::{Qos0Offline, QueuePolicy, Rate},
 };
 
 const Q0: QoS = QoS::AtMostOnce;

@@ -2,15 +2,15 @@
 
 use super::{
     ids::Ids,
-    options::{Options, QueuePolicy},
+    options::Options,
     outbox::{MAX_BYTES, Outbox, State},
-    pace::Pace,
     requests::Requests,
 };
 use crate::{
     io::{Failure, Rejected, Tag},
     link::{Lane, Publish, QoS},
     mqtt::codec::{Delivery, Outgoing, PacketId},
+    queue::{Pace, QueuePolicy},
     time::Instant,
 };
 

@@ -18,12 +18,11 @@ mod keepalive;
 mod lanes;
 mod options;
 mod outbox;
-mod pace;
 mod persist;
 mod requests;
 mod seat;
 
-pub use options::{OnSessionLost, Options, Qos0Offline, QueuePolicy, Rate};
+pub use options::{OnSessionLost, Options};
 
 use crate::{
     io::{Cause, Failure, Instant, Rejected, Tag},

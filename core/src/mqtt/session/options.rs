@@ -1,20 +1,10 @@
 //! What a user may decide about a session, and the defaults.
 
-use crate::limits::Limits;
+use crate::{
+    limits::Limits,
+    queue::{Qos0Offline, QueuePolicy, Rate},
+};
 use core::time::Duration;
-
-/// What happens to a new message when the queue is full.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(clippy::exhaustive_enums, reason = "the three policies that exist")]
-pub enum QueuePolicy {
-    /// The new message is refused as `Full`.
-    #[default]
-    RejectNew,
-    /// The oldest message that has not been sent yet fails as `Dropped`.
-    DropOldest,
-    /// As `DropOldest`, but QoS 0 messages go first.
-    DropOldestQos0First,
-}
 
 /// What happens to messages in flight when the server has lost the session (session present 0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -26,27 +16,6 @@ pub enum OnSessionLost {
     Republish,
     /// They fail as `Lost`.
     Fail,
-}
-
-/// What happens to a QoS 0 message while there is no connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[allow(clippy::exhaustive_enums, reason = "the two policies that exist")]
-pub enum Qos0Offline {
-    /// It waits like any other.
-    #[default]
-    Queue,
-    /// It is refused as `Offline`.
-    Refuse,
-}
-
-/// How fast application messages may leave: a token bucket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "built by users and cloud profiles")]
-pub struct Rate {
-    /// Messages a second in the long run; at least 1.
-    pub per_second: u32,
-    /// Messages that may leave at once after a pause; at least 1.
-    pub burst: u32,
 }
 
 /// The policies and time limits of a session.

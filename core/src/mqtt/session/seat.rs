@@ -81,7 +81,7 @@ impl Link for Session {
                 self.finished
                     || (publish.qos == QoS::AtMostOnce
                         && !self.ready
-                        && self.options.qos0_offline == super::Qos0Offline::Refuse)
+                        && self.options.qos0_offline == crate::queue::Qos0Offline::Refuse)
             }
         };
         if offline {

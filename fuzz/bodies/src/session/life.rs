@@ -12,8 +12,9 @@ use skytether_core::{
     link::{Connect, Endpoint, Lane, Link, Note, Notice, Publish, QoS},
     mqtt::{
         codec::{AckKind, PacketId, ack},
-        session::{OnSessionLost, Options, Qos0Offline, QueuePolicy, Rate, Session},
+        session::{OnSessionLost, Options, Session},
     },
+    queue::{Qos0Offline, QueuePolicy, Rate},
     secret::Secret,
 };
 use std::collections::BTreeSet;

@@ -1,19 +1,54 @@
-//! How fast application messages may leave: a token bucket that halves when the cloud throttles.
+//! What a link does with messages that wait: when the queue is full, while there is no connection, and how fast they may
+//! leave.
 
-use super::options::Rate;
 use crate::time::{Instant, millis};
 use core::time::Duration;
 
-/// The rate that a throttled session without a configured rate is taken to have had, in messages a second.
+/// What happens to a new message when the queue is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_enums, reason = "the three policies that exist")]
+pub enum QueuePolicy {
+    /// The new message is refused as `Full`.
+    #[default]
+    RejectNew,
+    /// The oldest message that has not been sent yet fails as `Dropped`.
+    DropOldest,
+    /// As `DropOldest`, but QoS 0 messages go first.
+    DropOldestQos0First,
+}
+
+/// What happens to a QoS 0 message while there is no connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_enums, reason = "the two policies that exist")]
+pub enum Qos0Offline {
+    /// It waits like any other.
+    #[default]
+    Queue,
+    /// It is refused as `Offline`.
+    Refuse,
+}
+
+/// How fast application messages may leave: a token bucket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "built by users and cloud profiles")]
+pub struct Rate {
+    /// Messages a second in the long run; at least 1.
+    pub per_second: u32,
+    /// Messages that may leave at once after a pause; at least 1.
+    pub burst: u32,
+}
+
+/// The rate that a throttled link without a configured rate is taken to have had, in messages a second.
 const ASSUMED: u32 = 100;
 /// How long without a throttle signal until the rate is raised by a quarter.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// Parts that a token is counted in: at one message a second, a millisecond brings one part.
 const PARTS: u64 = 1000;
 
-/// A token bucket over virtual time, in integers.
+/// How fast application messages may leave: a token bucket over virtual time, in integers, that halves when the cloud
+/// throttles.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     configured: Option<Rate>,
     /// The rate in force; `None` while nothing holds back.
     rate: Option<Rate>,
@@ -23,7 +58,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(configured: Option<Rate>) -> Self {
+    pub(crate) fn new(configured: Option<Rate>) -> Self {
         let configured = configured.map(|rate| Rate { per_second: rate.per_second.max(1), burst: rate.burst.max(1) });
         Self {
             configured,
@@ -35,7 +70,7 @@ impl Pace {
     }
 
     /// Takes the token of one message, if there is one.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         if self.rate.is_none() {
             return true;
         }
@@ -49,14 +84,14 @@ impl Pace {
     }
 
     /// When the next token is there, seen from the last call of `take`.
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(crate) fn next(&self) -> Option<Instant> {
         let rate = self.rate?;
         let missing = PARTS.saturating_sub(self.parts);
         Some(Instant(self.filled.0.saturating_add(missing.div_ceil(u64::from(rate.per_second)))))
     }
 
     /// Halves the rate.
-    pub(super) fn slow_down(&mut self, now: Instant) {
+    pub(crate) fn slow_down(&mut self, now: Instant) {
         self.fill(now);
         let from = self.rate.unwrap_or(Rate { per_second: ASSUMED, burst: 1 });
         self.parts = if self.rate.is_some() { self.parts.min(PARTS) } else { PARTS };

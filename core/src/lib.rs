@@ -85,6 +85,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+#[cfg(feature = "at")]
+pub mod at;
 #[cfg(any(feature = "azure", feature = "tencent"))]
 mod auth;
 #[cfg(feature = "azure")]

@@ -1,5 +1,6 @@
 //! Do outputs follow from inputs? One check for each kind of a vector file.
 
+mod anycloud;
 mod demo;
 mod tencent;
 
@@ -66,6 +67,8 @@ fn check_of(kind: &str) -> Option<Check> {
         "parse:aircond_command" => demo::aircond_command,
         "aircond_sim" => demo::aircond_sim,
         "rule" => demo::rule,
+        "parse" => anycloud::parse,
+        "encode" => anycloud::encode,
         _ => return None,
     })
 }

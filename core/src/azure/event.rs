@@ -1,8 +1,11 @@
 //! What an application is told.
 
 use super::{
+    c2d::C2d,
     credentials::EARLIEST,
     identity::{DeviceId, HostName},
+    method::MethodCall,
+    twin::{Desired, TwinError},
 };
 use crate::{
     io::{Refusal, UnixMillis},
@@ -47,8 +50,37 @@ pub enum Event {
         /// What it shows.
         wall: UnixMillis,
     },
+    /// Desired properties: all of them where they are not the version told last (at the first connection always), then
+    /// each change.
+    Desired(Desired),
+    /// A document about the twin that cannot be used. The hub is asked again.
+    TwinUnreadable(TwinError),
+    /// The hub did not give the whole twin; it is asked again every minute, and no change is told until then.
+    TwinBehind {
+        /// Its status; `None` where it did not answer.
+        status: Option<u16>,
+    },
+    /// A direct method is called; answer it within 30 s, also where it is unknown
+    /// ([`MethodCall::unknown`](super::MethodCall::unknown)).
+    Method(MethodCall),
+    /// A message from the cloud, or at a module's input.
+    Message(C2d),
+    /// A command that IoT Central sent as a message, since it does not wait for an answer.
+    OfflineCommand(OfflineCommand),
     /// A message on a topic of no known shape, or of another device.
     Unrouted(Received),
+}
+
+/// A command without an answer: a message with the property `method-name`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct OfflineCommand {
+    /// The component that is addressed, where one is.
+    pub component: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// The message that carries it; its payload is the request's.
+    pub message: C2d,
 }
 
 /// How a registration goes.

@@ -48,4 +48,4 @@ pub const KEPT_ANSWERS: usize = 16;
 /// Bytes of payload that they may hold together.
 pub const KEPT_BYTES: usize = 64 * 1024;
 /// How long an answer is kept.
-pub const KEPT_FOR: Duration = Duration::from_secs(60);
+pub const KEPT_FOR: Duration = Duration::from_mins(1);

@@ -3,10 +3,11 @@
 //! [`Config`] says which device it is and how it finds its hub, and comes from a
 //! [connection string](connection_string) or from [`Config::new`]. Underneath, and usable alone: [`topic`] knows every
 //! topic and [`properties`] what rides in it, [`credentials`] signs, [`endpoint`] knows hosts and user names, [`percent`]
-//! the one way to write text on the wire, [`identity`] the names, [`duration`] ISO 8601, [`limits`] the platform's bounds.
+//! the one way to write text on the wire, [`identity`] the names, [`twin`] and [`pnp`] what properties look like, [`duration`] ISO 8601, [`limits`] the platform's bounds.
 
 #![allow(dead_code, reason = "the client that uses these parts comes next")]
 
+mod c2d;
 mod command;
 mod config;
 pub mod connection_string;
@@ -14,12 +15,21 @@ pub mod credentials;
 pub mod duration;
 pub mod endpoint;
 mod event;
+mod features;
 pub mod identity;
 pub mod limits;
+mod method;
 pub mod percent;
+pub mod pnp;
 pub mod properties;
+mod rid;
+mod telemetry;
 pub mod topic;
+pub mod twin;
 
+pub use c2d::C2d;
 pub use command::{Answer, Command};
 pub use config::{Config, LastWill, Proof, Provisioning, Route, Transport, Wanted};
-pub use event::{Assigned, Event, NotAssigned, Progress, ServiceError};
+pub use event::{Assigned, Event, NotAssigned, OfflineCommand, Progress, ServiceError};
+pub use method::{MethodAnswer, MethodCall};
+pub use telemetry::Telemetry;

@@ -219,7 +219,7 @@ impl<'a> Topic<'a> {
     fn parse_service(topic: &'a str) -> Option<Self> {
         if let Some(rest) = topic.strip_prefix(TWIN_ANSWER) {
             let (status, query) = answer(rest)?;
-            return Some(Self::TwinAnswer { status, rid: query.rid()?, version: query.number("version") });
+            return Some(Self::TwinAnswer { status, rid: query.rid().ok()?, version: query.number("version") });
         }
         if let Some(rest) = topic.strip_prefix(TWIN_DESIRED) {
             return Some(Self::TwinDesired { version: Query::parse(rest)?.number("version") });
@@ -229,11 +229,11 @@ impl<'a> Topic<'a> {
         }
         if let Some(rest) = topic.strip_prefix(DPS_ANSWER) {
             let (status, query) = answer(rest)?;
-            return Some(Self::DpsAnswer { status, rid: query.rid()?, retry_after: query.number("retry-after") });
+            return Some(Self::DpsAnswer { status, rid: query.rid().ok()?, retry_after: query.number("retry-after") });
         }
         if let Some(rest) = topic.strip_prefix(CREDENTIAL_ANSWER) {
             let (status, query) = answer(rest)?;
-            return Some(Self::CredentialAnswer { status, rid: query.rid()? });
+            return Some(Self::CredentialAnswer { status, rid: query.rid().ok()? });
         }
         Self::parse_request(topic)
     }
@@ -382,14 +382,14 @@ impl<'a> Query<'a> {
         self.get(key).and_then(number)
     }
 
-    /// The request id: absent, or decoded; `None` outside where it is too long or its escapes are broken.
-    fn rid(self) -> Option<Option<Cow<'a, str>>> {
-        match self.get("rid") {
-            None => Some(None),
-            Some(rid) => name(rid).map(Some),
-        }
+    /// The request id, decoded, where there is one.
+    fn rid(self) -> Result<Option<Cow<'a, str>>, Unsound> {
+        self.get("rid").map(|rid| name(rid).ok_or(Unsound)).transpose()
     }
 }
+
+/// A text that is too long, or whose escapes are broken.
+struct Unsound;
 
 #[cfg(test)]
 mod tests {

@@ -9,23 +9,25 @@
     reason = "tests fail by panicking"
 )]
 
+#[macro_use]
 mod support;
 
 use skytether_core::link::QoS;
 use skytether_testing::rumqttd::Rumqttd;
-use support::device::{Client, fleeting, lasting};
+use support::{
+    device::{Client, fleeting, lasting},
+    runtime::Runtime,
+};
 
 const EACH: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-#[tokio::test]
-#[ignore = "needs rumqttd: cargo xtask test --only rumqttd"]
-async fn messages_of_each_quality_go_out_and_come_back_whole() {
+async fn messages_of_each_quality_go_out_and_come_back_whole(runtime: Runtime) {
     let broker = Rumqttd::start();
     let large = vec![0xa5; 100_000];
     for granted in EACH {
-        let mut listener = Client::new(broker.port, fleeting("listener"));
+        let mut listener = Client::new(runtime, broker.port, fleeting("listener"));
         listener.subscribe("each/#", granted).await;
-        let mut speaker = Client::new(broker.port, fleeting("speaker"));
+        let mut speaker = Client::new(runtime, broker.port, fleeting("speaker"));
         speaker.ready().await;
         for qos in EACH {
             for payload in [&b"small"[..], &large] {
@@ -42,19 +44,17 @@ async fn messages_of_each_quality_go_out_and_come_back_whole() {
     }
 }
 
-#[tokio::test]
-#[ignore = "needs rumqttd: cargo xtask test --only rumqttd"]
-async fn a_session_waits_for_its_device() {
+async fn a_session_waits_for_its_device(runtime: Runtime) {
     let broker = Rumqttd::start();
-    let device = Client::new(broker.port, lasting("device"));
+    let device = Client::new(runtime, broker.port, lasting("device"));
     device.subscribe("waits", QoS::AtLeastOnce).await;
     device.close().await;
-    let mut speaker = Client::new(broker.port, fleeting("speaker"));
+    let mut speaker = Client::new(runtime, broker.port, fleeting("speaker"));
     speaker.ready().await;
     for text in ["one", "two", "three"] {
         speaker.publish("waits", text, QoS::AtLeastOnce).await;
     }
-    let mut device = Client::new(broker.port, lasting("device"));
+    let mut device = Client::new(runtime, broker.port, lasting("device"));
     for text in ["one", "two", "three"] {
         assert_eq!(device.message().await.payload(), text.as_bytes());
     }
@@ -62,11 +62,9 @@ async fn a_session_waits_for_its_device() {
     speaker.close().await;
 }
 
-#[tokio::test]
-#[ignore = "needs rumqttd: cargo xtask test --only rumqttd"]
-async fn a_broker_that_was_killed_and_knows_nothing_is_told_again() {
+async fn a_broker_that_was_killed_and_knows_nothing_is_told_again(runtime: Runtime) {
     let mut broker = Rumqttd::start();
-    let mut client = Client::new(broker.port, lasting("again"));
+    let mut client = Client::new(runtime, broker.port, lasting("again"));
     client.subscribe("again", QoS::ExactlyOnce).await;
     client.publish("again", "before", QoS::ExactlyOnce).await;
     assert_eq!(client.message().await.payload(), b"before");
@@ -76,4 +74,11 @@ async fn a_broker_that_was_killed_and_knows_nothing_is_told_again() {
     client.publish("again", "after", QoS::ExactlyOnce).await;
     assert_eq!(client.message().await.payload(), b"after");
     client.close().await;
+}
+
+on_each_runtime! {
+    #[ignore = "needs rumqttd: cargo xtask test --only rumqttd"]
+    messages_of_each_quality_go_out_and_come_back_whole,
+    a_session_waits_for_its_device,
+    a_broker_that_was_killed_and_knows_nothing_is_told_again,
 }

@@ -11,8 +11,10 @@
     reason = "tests fail by panicking"
 )]
 
+#[macro_use]
 mod support;
 
+use skytether_async::handle::SendError;
 use skytether_core::{
     device::Event,
     io::{Cause, Failure},
@@ -23,9 +25,11 @@ use skytether_testing::{
     broker::Broker,
     proxy::{End, Fault, Plan, Proxy},
 };
-use skytether_tokio::SendError;
 use std::{future::Future, time::Duration};
-use support::device::{Client, PATIENCE, fleeting, lasting};
+use support::{
+    device::{Client, PATIENCE, fleeting, lasting},
+    runtime::Runtime,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     time::{sleep, timeout},
@@ -35,10 +39,9 @@ async fn in_time<T>(work: impl Future<Output = T>) -> T {
     timeout(PATIENCE, work).await.expect("in time")
 }
 
-#[tokio::test]
-async fn messages_of_each_quality_go_out_and_come_back_whole() {
+async fn messages_of_each_quality_go_out_and_come_back_whole(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
-    let mut client = Client::new(broker.port, fleeting("each"));
+    let mut client = Client::new(runtime, broker.port, fleeting("each"));
     client.subscribe("each/#", QoS::ExactlyOnce).await;
     let large = vec![0xa5; 100_000];
     for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
@@ -62,10 +65,9 @@ async fn messages_of_each_quality_go_out_and_come_back_whole() {
     }
 }
 
-#[tokio::test]
-async fn its_own_clients_hear_us_and_are_heard() {
+async fn its_own_clients_hear_us_and_are_heard(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
-    let mut client = Client::new(broker.port, fleeting("ours"));
+    let mut client = Client::new(runtime, broker.port, fleeting("ours"));
     client.subscribe("theirs/+", QoS::ExactlyOnce).await;
     let mut publisher = broker.tool("mosquitto_pub");
     publisher.args(["-q", "2", "-t", "theirs/1", "-m", "hello"]);
@@ -88,10 +90,9 @@ async fn its_own_clients_hear_us_and_are_heard() {
     client.close().await;
 }
 
-#[tokio::test]
-async fn a_retained_message_waits_for_later_subscribers() {
+async fn a_retained_message_waits_for_later_subscribers(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
-    let mut client = Client::new(broker.port, fleeting("keeper"));
+    let mut client = Client::new(runtime, broker.port, fleeting("keeper"));
     let keep = Command::Publish {
         topic: "kept".into(),
         payload: b"for you"[..].into(),
@@ -106,22 +107,21 @@ async fn a_retained_message_waits_for_later_subscribers() {
     client.close().await;
 }
 
-#[tokio::test]
-async fn the_will_is_published_when_the_line_breaks_and_not_when_we_close() {
+async fn the_will_is_published_when_the_line_breaks_and_not_when_we_close(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
-    let mut watcher = Client::new(broker.port, fleeting("watcher"));
+    let mut watcher = Client::new(runtime, broker.port, fleeting("watcher"));
     watcher.subscribe("will/#", QoS::ExactlyOnce).await;
     let will =
         |topic: &str| Will { topic: topic.into(), payload: b"gone".to_vec(), qos: QoS::ExactlyOnce, retain: false };
     let mut orderly = fleeting("orderly");
     orderly.will = Some(will("will/orderly"));
-    let mut orderly = Client::new(broker.port, orderly);
+    let mut orderly = Client::new(runtime, broker.port, orderly);
     orderly.ready().await;
     orderly.close().await;
 
     let mut cut_off = fleeting("cut-off");
     cut_off.will = Some(will("will/cut-off"));
-    let mut cut_off = Client::new(broker.port, cut_off);
+    let mut cut_off = Client::new(runtime, broker.port, cut_off);
     cut_off.ready().await;
     cut_off.task.abort();
     let message = watcher.message().await;
@@ -130,12 +130,11 @@ async fn the_will_is_published_when_the_line_breaks_and_not_when_we_close() {
     watcher.close().await;
 }
 
-#[tokio::test]
-async fn a_takeover_ends_the_older_connection() {
+async fn a_takeover_ends_the_older_connection(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
-    let mut first = Client::new(broker.port, lasting("same"));
+    let mut first = Client::new(runtime, broker.port, lasting("same"));
     first.ready().await;
-    let mut second = Client::new(broker.port, lasting("same"));
+    let mut second = Client::new(runtime, broker.port, lasting("same"));
     second.ready().await;
     assert_eq!(first.down().await, Cause::Lost);
     first.close().await;
@@ -144,8 +143,7 @@ async fn a_takeover_ends_the_older_connection() {
     second.close().await;
 }
 
-#[tokio::test]
-async fn r_21_a_half_open_connection_is_found_and_replaced() {
+async fn r_21_a_half_open_connection_is_found_and_replaced(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
     // The first connection falls silent after CONNACK and SUBACK; the second is well.
     let stall = Fault { stall: Some(4 + 5), ..Fault::default() };
@@ -155,7 +153,7 @@ async fn r_21_a_half_open_connection_is_found_and_replaced() {
     let proxy = Proxy::new(&broker, plan).await;
     let mut connect = lasting("half");
     connect.keep_alive = 1;
-    let mut client = Client::new(proxy.port, connect);
+    let mut client = Client::new(runtime, proxy.port, connect);
     client.subscribe("half", QoS::AtLeastOnce).await;
     assert_eq!(client.down().await, Cause::PingTimeout);
     client.handle.reconnect_now();
@@ -165,14 +163,13 @@ async fn r_21_a_half_open_connection_is_found_and_replaced() {
     client.close().await;
 }
 
-#[tokio::test]
-async fn r_2_single_bytes_and_slow_lines_change_nothing() {
+async fn r_2_single_bytes_and_slow_lines_change_nothing(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
     let one = Fault { piece: Some(1), ..Fault::default() };
     let slow = Fault { piece: Some(7), delay: Duration::from_millis(2), ..Fault::default() };
     for (up, down) in [(one, one), (slow, one), (one, slow)] {
         let proxy = Proxy::new(&broker, move |_| Plan { up, down, durable: false }).await;
-        let mut client = Client::new(proxy.port, fleeting("pieces"));
+        let mut client = Client::new(runtime, proxy.port, fleeting("pieces"));
         client.subscribe("pieces", QoS::ExactlyOnce).await;
         for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
             client.publish("pieces", "0123456789", qos).await;
@@ -183,27 +180,25 @@ async fn r_2_single_bytes_and_slow_lines_change_nothing() {
     }
 }
 
-#[tokio::test]
-async fn r_145_close_is_bounded_when_the_broker_is_frozen() {
+async fn r_145_close_is_bounded_when_the_broker_is_frozen(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
     let frozen = Fault { stall: Some(4), ..Fault::default() };
     let proxy = Proxy::new(&broker, move |_| Plan { down: frozen, ..Plan::default() }).await;
-    let mut client = Client::new(proxy.port, lasting("frozen"));
+    let mut client = Client::new(runtime, proxy.port, lasting("frozen"));
     client.ready().await;
     let stuck = client.submit("a", "never acknowledged".into(), QoS::AtLeastOnce).await.unwrap();
     client.handle.close();
     // Two seconds of draining, then the end, with half a second for the farewell.
-    timeout(Duration::from_secs(4), client.task).await.expect("it closes in time").unwrap();
+    timeout(Duration::from_secs(4), client.task).await.expect("it closes in time");
     assert_eq!(stuck.await, Err(SendError::Failed(Failure::Closed)));
 }
 
-#[tokio::test]
-async fn a_broken_line_is_dialled_again_by_itself_and_the_session_goes_on() {
+async fn a_broken_line_is_dialled_again_by_itself_and_the_session_goes_on(runtime: Runtime) {
     let Some(broker) = Broker::start("").await else { return };
     let cut = Fault { cut: Some((60, End::Rst)), ..Fault::default() };
     let plan = move |number| if number == 0 { Plan { up: cut, ..Plan::default() } } else { Plan::default() };
     let proxy = Proxy::new(&broker, plan).await;
-    let mut client = Client::new(proxy.port, lasting("again"));
+    let mut client = Client::new(runtime, proxy.port, lasting("again"));
     client.subscribe("again", QoS::ExactlyOnce).await;
     // Nobody calls `reconnect_now`: the back-off does it.
     client.publish("again", "a payload that is longer than what is left", QoS::ExactlyOnce).await;
@@ -211,16 +206,14 @@ async fn a_broken_line_is_dialled_again_by_itself_and_the_session_goes_on() {
     client.close().await;
 }
 
-#[tokio::test]
-async fn what_is_not_there_is_said() {
+async fn what_is_not_there_is_said(runtime: Runtime) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut client = Client::new(port, lasting("nowhere"));
+    let mut client = Client::new(runtime, port, lasting("nowhere"));
     assert_eq!(client.down().await, Cause::Unreachable);
     client.close().await;
 }
 
-#[tokio::test]
-async fn a_server_of_another_kind_is_left_again() {
+async fn a_server_of_another_kind_is_left_again(runtime: Runtime) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = tokio::spawn(async move {
@@ -230,9 +223,23 @@ async fn a_server_of_another_kind_is_left_again() {
         let mut rest = Vec::new();
         while lines.read_until(b'\n', &mut rest).await.is_ok_and(|len| len > 0) {}
     });
-    let mut client = Client::new(port, lasting("http"));
+    let mut client = Client::new(runtime, port, lasting("http"));
     let cause = client.down().await;
     assert!(matches!(cause, Cause::Protocol(_) | Cause::Malformed(_)), "{cause:?}");
     in_time(server).await.unwrap();
     client.close().await;
+}
+
+on_each_runtime! {
+    messages_of_each_quality_go_out_and_come_back_whole,
+    its_own_clients_hear_us_and_are_heard,
+    a_retained_message_waits_for_later_subscribers,
+    the_will_is_published_when_the_line_breaks_and_not_when_we_close,
+    a_takeover_ends_the_older_connection,
+    r_21_a_half_open_connection_is_found_and_replaced,
+    r_2_single_bytes_and_slow_lines_change_nothing,
+    r_145_close_is_bounded_when_the_broker_is_frozen,
+    a_broken_line_is_dialled_again_by_itself_and_the_session_goes_on,
+    what_is_not_there_is_said,
+    a_server_of_another_kind_is_left_again,
 }

@@ -1,4 +1,4 @@
-//! Do both drivers do the same with a recorded conversation?
+//! Do all drivers on std do the same with a recorded conversation?
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,12 +11,21 @@
     reason = "tests fail by panicking, and wait for the real world"
 )]
 
+#[macro_use]
+mod support;
+
+use skytether_async::{
+    events::Events,
+    handle::{Handle, Pending},
+};
 use skytether_core::{
     device::Event,
     plain::{self, Answer, Command},
 };
+use skytether_std::options::Options;
 use skytether_testing::transcript::{Application, Client, cases};
 use std::{fmt::Debug, thread::JoinHandle, time::Duration};
+use support::runtime::{Runtime, Task};
 use tokio::{runtime, time::timeout};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,8 +43,7 @@ struct Threads {
 
 impl Threads {
     fn start(device: Client) -> Self {
-        let (handle, events, thread) =
-            skytether_blocking::spawn(device, skytether_blocking::Options::default()).unwrap();
+        let (handle, events, thread) = skytether_blocking::spawn(device, Options::default()).unwrap();
         Self { handle, events, pending: Vec::new(), thread: Some(thread) }
     }
 }
@@ -75,17 +83,17 @@ impl Drop for Threads {
 
 struct Tasks {
     outside: runtime::Runtime,
-    handle: skytether_tokio::Handle<Command, Answer>,
-    events: skytether_tokio::Events<Event<plain::Event>>,
-    pending: Vec<Option<skytether_tokio::Pending<Answer>>>,
+    handle: Handle<Command, Answer>,
+    events: Events<Event<plain::Event>>,
+    pending: Vec<Option<Pending<Answer>>>,
+    task: Option<Task>,
 }
 
 impl Tasks {
-    fn start(device: Client) -> Self {
+    fn start(runtime: Runtime, device: Client) -> Self {
         let outside = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let (handle, events, _) =
-            outside.block_on(async { skytether_tokio::spawn(device, skytether_tokio::Options::default()) });
-        Self { outside, handle, events, pending: Vec::new() }
+        let (handle, events, task) = outside.block_on(async { runtime.spawn(device, Options::default()) });
+        Self { outside, handle, events, pending: Vec::new(), task: Some(task) }
     }
 }
 
@@ -113,14 +121,33 @@ impl Application for Tasks {
     }
 }
 
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.handle.close();
+        if let Some(task) = self.task.take() {
+            let ended = self.outside.block_on(async { timeout(PATIENCE, task).await });
+            assert!(ended.is_ok() || std::thread::panicking());
+        }
+    }
+}
+
 #[test]
-fn r_146_recorded_conversations_come_out_the_same_by_both_drivers() {
+fn r_146_recorded_conversations_come_out_the_same_by_every_driver() {
     let cases = cases();
     assert!(cases.len() >= 40, "only {} cases are played", cases.len());
-    for case in &cases {
-        let by_threads = case.play(Threads::start);
-        let by_tasks = case.play(Tasks::start);
-        assert_eq!(by_threads, by_tasks, "{}", case.id);
-        assert!(by_threads.len() > 3, "{}: {by_threads:?}", case.id);
-    }
+    // They wait more than they work: ten at a time.
+    std::thread::scope(|scope| {
+        for some in cases.chunks(cases.len().div_ceil(10)) {
+            scope.spawn(move || {
+                for case in some {
+                    let by_threads = case.play(Threads::start);
+                    for runtime in [Runtime::Tokio, Runtime::Smol, Runtime::AsyncStd] {
+                        let by_tasks = case.play(|device| Tasks::start(runtime, device));
+                        assert_eq!(by_threads, by_tasks, "{} on {runtime:?}", case.id);
+                    }
+                    assert!(by_threads.len() > 3, "{}: {by_threads:?}", case.id);
+                }
+            });
+        }
+    });
 }

@@ -10,6 +10,7 @@
     reason = "tests fail by panicking"
 )]
 
+#[macro_use]
 mod support;
 
 use skytether_core::{
@@ -17,26 +18,29 @@ use skytether_core::{
     io::Cause,
     link::{Endpoint, QoS, TlsIdentity},
 };
+use skytether_std::{options::Options, tls};
 use skytether_testing::{
     negatives::{self, Negative},
     pki::Pki,
     server::{Server, Tls, wait_for_end},
 };
-use skytether_tokio::{Net, Options};
+use skytether_tokio::Net;
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use support::device::{Client, PATIENCE, fleeting};
+use support::{
+    device::{Client, PATIENCE, fleeting},
+    runtime::Runtime,
+};
 use tokio::{sync::oneshot, time::timeout};
 use tungstenite::{Message, WebSocket, accept_hdr, handshake::server};
 
-#[tokio::test]
-async fn every_server_that_is_no_websocket_of_mqtt_is_named_and_tried_again_later() {
+async fn every_server_that_is_no_websocket_of_mqtt_is_named_and_tried_again_later(runtime: Runtime) {
     for Negative { name, endpoint, cause, server } in negatives::websocket_servers() {
-        let mut client = Client::at(endpoint, fleeting("ws"), Options::default());
+        let mut client = Client::at(runtime, endpoint, fleeting("ws"), Options::default());
         let retry = loop {
             if let Event::Down { cause: found, retry } = client.next().await {
                 assert_eq!(found, cause, "{name}");
@@ -73,8 +77,7 @@ fn next<S: Read + Write>(socket: &mut WebSocket<S>) -> io::Result<Vec<u8>> {
     }
 }
 
-#[tokio::test]
-async fn the_request_names_path_host_and_sub_protocol() {
+async fn the_request_names_path_host_and_sub_protocol(runtime: Runtime) {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let told = Arc::clone(&asked);
     let server = Server::start(move |stream| {
@@ -85,7 +88,7 @@ async fn the_request_names_path_host_and_sub_protocol() {
         wait_for_end(socket.get_mut())
     });
     let endpoint = Endpoint { path: Some("/mqtt?a=b".into()), ..negatives::websocket(server.port) };
-    let mut client = Client::at(endpoint, fleeting("ws"), Options::default());
+    let mut client = Client::at(runtime, endpoint, fleeting("ws"), Options::default());
     client.ready().await;
     client.close().await;
     let request = asked.lock().unwrap().pop().unwrap();
@@ -96,8 +99,7 @@ async fn the_request_names_path_host_and_sub_protocol() {
     assert_eq!(header("Sec-WebSocket-Version"), "13");
 }
 
-#[tokio::test]
-async fn frames_are_no_packets() {
+async fn frames_are_no_packets(runtime: Runtime) {
     // Packets in pieces, several in one frame, an empty frame, a fragmented message with a ping inside; all of
     // it byte by byte.
     let frames: &[&[u8]] = &[
@@ -127,7 +129,7 @@ async fn frames_are_no_packets() {
         assert_eq!([pong[6] ^ pong[2], pong[7] ^ pong[3]], *b"hi");
         wait_for_end(stream)
     });
-    let mut client = Client::at(negatives::websocket(server.port), fleeting("ws"), Options::default());
+    let mut client = Client::at(runtime, negatives::websocket(server.port), fleeting("ws"), Options::default());
     for payload in [&b"1"[..], b"2", b""] {
         let message = client.message().await;
         assert_eq!((message.topic(), message.payload()), ("a", payload));
@@ -135,8 +137,7 @@ async fn frames_are_no_packets() {
     client.close().await;
 }
 
-#[tokio::test]
-async fn the_end_is_said_to_websocket_too() {
+async fn the_end_is_said_to_websocket_too(runtime: Runtime) {
     let (tell, told) = oneshot::channel();
     let tell = Mutex::new(Some(tell));
     let server = Server::start(move |stream| {
@@ -148,7 +149,7 @@ async fn the_end_is_said_to_websocket_too() {
         let _ = tell.lock().unwrap().take().unwrap().send((farewell, close));
         Ok(())
     });
-    let mut client = Client::at(negatives::websocket(server.port), fleeting("ws"), Options::default());
+    let mut client = Client::at(runtime, negatives::websocket(server.port), fleeting("ws"), Options::default());
     client.ready().await;
     client.close().await;
     let (farewell, close) = timeout(PATIENCE, told).await.unwrap().unwrap();
@@ -180,16 +181,15 @@ fn echo<S: Read + Write>(stream: S) -> io::Result<()> {
     }
 }
 
-#[tokio::test]
-async fn large_messages_cross_ws_and_wss_both_ways() {
+async fn large_messages_cross_ws_and_wss_both_ways(runtime: Runtime) {
     let pki = Pki::new();
     let plain = Server::start(|stream: TcpStream| echo(stream));
     let secure = Server::tls(&pki.server, None, |stream: &mut Tls| echo(stream));
     let wss = Endpoint { tls: TlsIdentity::Ca, ..negatives::websocket(secure.port) };
     for endpoint in [negatives::websocket(plain.port), wss] {
-        let tls = skytether_tokio::Tls::from_ca_file(pki.ca()).unwrap();
+        let tls = tls::Tls::from_ca_file(pki.ca()).unwrap();
         let options = Options { tls: Some(tls), ..Options::default() };
-        let mut client = Client::at(endpoint, fleeting("ws"), options);
+        let mut client = Client::at(runtime, endpoint, fleeting("ws"), options);
         client.ready().await;
         for payload in [vec![], b"small".to_vec(), vec![0x5a; 125], vec![0xa5; 100_000]] {
             client.publish("echo", payload.clone(), QoS::AtLeastOnce).await;
@@ -199,14 +199,13 @@ async fn large_messages_cross_ws_and_wss_both_ways() {
     }
 }
 
-#[tokio::test]
-async fn a_message_over_the_limit_ends_the_connection() {
+async fn a_message_over_the_limit_ends_the_connection(runtime: Runtime) {
     let server = negatives::upgrading(|stream| {
         stream.write_all(b"\x82\x7e\x03\xe9")?;
         wait_for_end(stream)
     });
     let options = Options { websocket_message: 1000, ..Options::default() };
-    let mut client = Client::at(negatives::websocket(server.port), fleeting("ws"), options);
+    let mut client = Client::at(runtime, negatives::websocket(server.port), fleeting("ws"), options);
     assert_eq!(client.down().await, Cause::TooLarge { len: 1001, max: 1000 });
     client.close().await;
 }
@@ -230,7 +229,7 @@ async fn a_server_that_only_pings_is_answered_and_takes_no_memory() {
         assert!(sent < 64 << 20, "the client takes pings without end");
         wait_for_end(stream)
     });
-    let net = Net::new(skytether_tokio::Tls::default(), 1024);
+    let net = Net::new(tls::Tls::default(), 1024);
     let pipe = skytether_core::io::Pipe::Net(negatives::websocket(server.port));
     let mut stream = net.open(&pipe).await.unwrap();
     let mut byte = [0];
@@ -239,4 +238,13 @@ async fn a_server_that_only_pings_is_answered_and_takes_no_memory() {
     // The server reads now, so all answers leave.
     timeout(PATIENCE, stream.flush()).await.unwrap().unwrap();
     drop(stream);
+}
+
+on_each_runtime! {
+    every_server_that_is_no_websocket_of_mqtt_is_named_and_tried_again_later,
+    the_request_names_path_host_and_sub_protocol,
+    frames_are_no_packets,
+    the_end_is_said_to_websocket_too,
+    large_messages_cross_ws_and_wss_both_ways,
+    a_message_over_the_limit_ends_the_connection,
 }

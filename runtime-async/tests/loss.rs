@@ -14,6 +14,7 @@
     reason = "tests fail by panicking"
 )]
 
+#[macro_use]
 mod support;
 
 use skytether_core::{
@@ -36,7 +37,10 @@ use std::{
     },
     time::Duration,
 };
-use support::device::{Client, PATIENCE, lasting};
+use support::{
+    device::{Client, PATIENCE, lasting},
+    runtime::{Runtime, Task},
+};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     sync::Semaphore,
@@ -64,7 +68,7 @@ fn assert_count(place: &str, seen: &Count, sent: &[String]) {
 }
 
 /// Follows a device's events: counts what it hears, and dials again soon where the back-off would take its time.
-fn follow(client: Client, redial: Duration) -> (skytether_tokio::Handle<plain::Command, Answer>, Listener) {
+fn follow(client: Client, redial: Duration) -> (skytether_async::handle::Handle<plain::Command, Answer>, Listener) {
     let Client { handle, mut events, task } = client;
     let hurry = handle.clone();
     let seen = Arc::new(std::sync::Mutex::new(Count::new()));
@@ -101,7 +105,7 @@ struct Listener {
     seen: Arc<std::sync::Mutex<Count>>,
     connections: Arc<AtomicU32>,
     following: JoinHandle<()>,
-    task: JoinHandle<()>,
+    task: Task,
 }
 
 impl Listener {
@@ -118,7 +122,7 @@ impl Listener {
     }
 
     async fn end(self) -> Count {
-        timeout(PATIENCE, self.task).await.expect("it closes in time").unwrap();
+        timeout(PATIENCE, self.task).await.expect("it closes in time");
         self.following.await.unwrap();
         Arc::try_unwrap(self.seen).unwrap().into_inner().unwrap()
     }
@@ -154,8 +158,7 @@ async fn collect(broker: &Broker, filter: &str, topic: &str) -> Count {
     seen
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r_26_a_broker_that_dies_in_mid_traffic_costs_no_message_and_doubles_no_qos_2() {
+async fn r_26_a_broker_that_dies_in_mid_traffic_costs_no_message_and_doubles_no_qos_2(runtime: Runtime) {
     const ROUNDS: u32 = 20;
     let Some(mut broker) = Broker::start(PERSISTENT).await else { return };
     let mut dice = Dice::new();
@@ -163,10 +166,10 @@ async fn r_26_a_broker_that_dies_in_mid_traffic_costs_no_message_and_doubles_no_
     let durable = |_| Plan { durable: true, ..Plan::default() };
     let proxy = Proxy::new(&broker, durable).await;
     let redial = Duration::from_millis(20);
-    let (ear, heard) = follow(Client::new(proxy.port, lasting("ear")), redial);
+    let (ear, heard) = follow(Client::new(runtime, proxy.port, lasting("ear")), redial);
     let subscribe = plain::Command::Subscribe { filter: "count".into(), qos: QoS::ExactlyOnce };
     assert_eq!(timeout(PATIENCE, ear.send(subscribe)).await.unwrap(), Ok(Answer::Subscribed(QoS::ExactlyOnce)));
-    let (mouth, spoken) = follow(Client::new(proxy.port, lasting("mouth")), redial);
+    let (mouth, spoken) = follow(Client::new(runtime, proxy.port, lasting("mouth")), redial);
 
     let enough = Arc::new(AtomicBool::new(false));
     let next = Arc::new(AtomicU32::new(0));
@@ -230,8 +233,8 @@ async fn r_26_a_broker_that_dies_in_mid_traffic_costs_no_message_and_doubles_no_
 }
 
 /// One device's life over a line that is cut once: it hears its own messages, and so does the counter.
-async fn life(port: u16, name: &str) -> Vec<String> {
-    let (handle, heard) = follow(Client::new(port, lasting(name)), Duration::from_millis(5));
+async fn life(runtime: Runtime, port: u16, name: &str) -> Vec<String> {
+    let (handle, heard) = follow(Client::new(runtime, port, lasting(name)), Duration::from_millis(5));
     let filter = format!("sweep/{name}");
     let subscribe = plain::Command::Subscribe { filter: filter.clone(), qos: QoS::ExactlyOnce };
     let mut granted = timeout(PATIENCE, handle.send(subscribe.clone())).await.expect("an answer in time");
@@ -252,14 +255,13 @@ async fn life(port: u16, name: &str) -> Vec<String> {
     sent
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r_20_a_line_cut_at_any_byte_costs_no_message_and_doubles_no_qos_2() {
+async fn r_20_a_line_cut_at_any_byte_costs_no_message_and_doubles_no_qos_2(runtime: Runtime) {
     let Some(broker) = Broker::start("max_queued_messages 0\n").await else { return };
     let broker = Arc::new(broker);
     leave_a_session_behind(&broker, "sweep/#").await;
     // How long the conversation is, to cut it everywhere.
     let whole = Proxy::new(&broker, |_| Plan::default()).await;
-    let mut sent = life(whole.port, "uncut").await;
+    let mut sent = life(runtime, whole.port, "uncut").await;
     let lengths = whole.bytes.each_ref().map(|bytes| bytes.load(Ordering::Relaxed));
     let cuts = (0..2_usize).flat_map(|way| (0..=lengths[way]).map(move |at| (way, at)));
     let at_once = Arc::new(Semaphore::new(32));
@@ -277,7 +279,7 @@ async fn r_20_a_line_cut_at_any_byte_costs_no_message_and_doubles_no_qos_2() {
             };
             let proxy = Proxy::new(&broker, plan).await;
             let name = format!("{}{at}", if way == 0 { "up" } else { "down" });
-            life(proxy.port, &name).await
+            life(runtime, proxy.port, &name).await
         });
     }
     let lives: Vec<Vec<String>> = timeout(3 * PATIENCE, lives.join_all()).await.expect("all lives end");
@@ -286,4 +288,9 @@ async fn r_20_a_line_cut_at_any_byte_costs_no_message_and_doubles_no_qos_2() {
     let seen = collect(&broker, "sweep/#", "sweep/end").await;
     eprintln!("{count} cuts, {} bytes up, {} bytes down", lengths[0], lengths[1]);
     assert_count("mosquitto_sub", &seen, &sent);
+}
+
+on_each_runtime! {
+    r_26_a_broker_that_dies_in_mid_traffic_costs_no_message_and_doubles_no_qos_2,
+    r_20_a_line_cut_at_any_byte_costs_no_message_and_doubles_no_qos_2,
 }

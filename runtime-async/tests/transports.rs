@@ -11,6 +11,7 @@
     reason = "tests fail by panicking"
 )]
 
+#[macro_use]
 mod support;
 
 use skytether_core::{
@@ -18,13 +19,19 @@ use skytether_core::{
     io::{Cause, TlsFault},
     link::{Endpoint, QoS, TlsIdentity},
 };
+use skytether_std::{
+    options::Options,
+    tls::{ClientIdentity, Tls},
+};
 use skytether_testing::{
     broker::{Broker, WEBSOCKET},
     pki::{Pair, Pki},
     proxy::{End, Fault, Plan, Proxy},
 };
-use skytether_tokio::{ClientIdentity, Options, Tls};
-use support::device::{Client, fleeting, lasting};
+use support::{
+    device::{Client, fleeting, lasting},
+    runtime::Runtime,
+};
 
 fn options(pki: &Pki, pair: &Pair) -> Options {
     let identity = ClientIdentity::from_files(&pair.certificate, &pair.key).unwrap();
@@ -54,34 +61,30 @@ async fn converse(mut client: Client, large: usize) {
     client.close().await;
 }
 
-#[tokio::test]
-async fn messages_of_each_quality_cross_tls_with_a_client_certificate() {
+async fn messages_of_each_quality_cross_tls_with_a_client_certificate(runtime: Runtime) {
     let pki = Pki::new();
     for version in ["tlsv1.2", "tlsv1.3"] {
         let settings = format!("{}tls_version {version}\n", pki.mosquitto(true));
         let Some(broker) = Broker::start(&settings).await else { return };
         let place = endpoint(broker.port, TlsIdentity::Client, None);
-        converse(Client::at(place, fleeting("tls"), options(&pki, &pki.client)), LARGE).await;
+        converse(Client::at(runtime, place, fleeting("tls"), options(&pki, &pki.client)), LARGE).await;
     }
 }
 
-#[tokio::test]
-async fn messages_of_each_quality_cross_websocket() {
+async fn messages_of_each_quality_cross_websocket(runtime: Runtime) {
     let Some(broker) = Broker::start(WEBSOCKET).await else { return };
     let place = endpoint(broker.websocket, TlsIdentity::Plain, Some("/mqtt"));
-    converse(Client::at(place, fleeting("ws"), Options::default()), SLOW).await;
+    converse(Client::at(runtime, place, fleeting("ws"), Options::default()), SLOW).await;
 }
 
-#[tokio::test]
-async fn messages_of_each_quality_cross_websocket_over_tls() {
+async fn messages_of_each_quality_cross_websocket_over_tls(runtime: Runtime) {
     let pki = Pki::new();
     let Some(broker) = Broker::start(&format!("{WEBSOCKET}{}", pki.mosquitto(false))).await else { return };
     let place = endpoint(broker.websocket, TlsIdentity::Ca, Some("/mqtt"));
-    converse(Client::at(place, fleeting("wss"), options(&pki, &pki.client)), SLOW).await;
+    converse(Client::at(runtime, place, fleeting("wss"), options(&pki, &pki.client)), SLOW).await;
 }
 
-#[tokio::test]
-async fn r_2_single_bytes_change_nothing_on_any_transport() {
+async fn r_2_single_bytes_change_nothing_on_any_transport(runtime: Runtime) {
     let pki = Pki::new();
     let one = Fault { piece: Some(1), ..Fault::default() };
     for (settings, tls, path) in [
@@ -91,7 +94,8 @@ async fn r_2_single_bytes_change_nothing_on_any_transport() {
     ] {
         let Some(broker) = Broker::start(&settings).await else { return };
         let proxy = Proxy::new(&broker, move |_| Plan { up: one, down: one, durable: false }).await;
-        let mut client = Client::at(endpoint(proxy.port, tls, path), fleeting("pieces"), options(&pki, &pki.client));
+        let mut client =
+            Client::at(runtime, endpoint(proxy.port, tls, path), fleeting("pieces"), options(&pki, &pki.client));
         client.subscribe("pieces", QoS::ExactlyOnce).await;
         client.publish("pieces", "0123456789", QoS::ExactlyOnce).await;
         assert_eq!(client.message().await.payload(), b"0123456789");
@@ -99,44 +103,45 @@ async fn r_2_single_bytes_change_nothing_on_any_transport() {
     }
 }
 
-#[tokio::test]
-async fn a_device_whose_certificate_is_missing_or_strange_is_told_so() {
+async fn a_device_whose_certificate_is_missing_or_strange_is_told_so(runtime: Runtime) {
     let pki = Pki::new();
     // OpenSSL judges within the handshake in TLS 1.2 and after it in TLS 1.3.
     for version in ["tlsv1.2", "tlsv1.3"] {
         let settings = format!("{}tls_version {version}\n", pki.mosquitto(true));
         let Some(broker) = Broker::start(&settings).await else { return };
-        let mut none =
-            Client::at(endpoint(broker.port, TlsIdentity::Ca, None), fleeting("none"), options(&pki, &pki.client));
+        let mut none = Client::at(
+            runtime,
+            endpoint(broker.port, TlsIdentity::Ca, None),
+            fleeting("none"),
+            options(&pki, &pki.client),
+        );
         assert_eq!(none.down().await, Cause::Tls(TlsFault::ClientCertificateRequired), "{version}");
         none.close().await;
         let place = endpoint(broker.port, TlsIdentity::Client, None);
-        let mut strange = Client::at(place, fleeting("strange"), options(&pki, &pki.strange_client));
+        let mut strange = Client::at(runtime, place, fleeting("strange"), options(&pki, &pki.strange_client));
         assert_eq!(strange.down().await, Cause::Tls(TlsFault::ClientCertificateRefused), "{version}");
         strange.close().await;
     }
 }
 
-#[tokio::test]
-async fn another_service_on_the_port_is_recognised() {
+async fn another_service_on_the_port_is_recognised(runtime: Runtime) {
     let pki = Pki::new();
     let Some(plain) = Broker::start("").await else { return };
     let mut client =
-        Client::at(endpoint(plain.port, TlsIdentity::Ca, None), fleeting("tls"), options(&pki, &pki.client));
+        Client::at(runtime, endpoint(plain.port, TlsIdentity::Ca, None), fleeting("tls"), options(&pki, &pki.client));
     // mosquitto takes a ClientHello for a broken packet and hangs up.
     assert_eq!(client.down().await, Cause::Lost);
     client.close().await;
 
     let Some(socket) = Broker::start(WEBSOCKET).await else { return };
     let mut client =
-        Client::at(endpoint(socket.websocket, TlsIdentity::Plain, None), fleeting("tcp"), Options::default());
+        Client::at(runtime, endpoint(socket.websocket, TlsIdentity::Plain, None), fleeting("tcp"), Options::default());
     let cause = client.down().await;
     assert!(matches!(cause, Cause::Lost | Cause::Malformed(_) | Cause::Protocol(_)), "{cause:?}");
     client.close().await;
 }
 
-#[tokio::test]
-async fn a_cut_line_is_dialled_again_and_nothing_is_lost_on_any_transport() {
+async fn a_cut_line_is_dialled_again_and_nothing_is_lost_on_any_transport(runtime: Runtime) {
     let pki = Pki::new();
     for (settings, tls, path) in
         [(pki.mosquitto(true), TlsIdentity::Client, None), (WEBSOCKET.to_owned(), TlsIdentity::Plain, Some("/mqtt"))]
@@ -146,7 +151,8 @@ async fn a_cut_line_is_dialled_again_and_nothing_is_lost_on_any_transport() {
         let cut = Fault { cut: Some((8000, End::Rst)), ..Fault::default() };
         let plan = move |number| if number == 0 { Plan { up: cut, ..Plan::default() } } else { Plan::default() };
         let proxy = Proxy::new(&broker, plan).await;
-        let mut client = Client::at(endpoint(proxy.port, tls, path), lasting("cut"), options(&pki, &pki.client));
+        let mut client =
+            Client::at(runtime, endpoint(proxy.port, tls, path), lasting("cut"), options(&pki, &pki.client));
         client.subscribe("cut", QoS::ExactlyOnce).await;
         let (handle, payload) = (client.handle.clone(), vec![7; 20_000]);
         let sent = payload.clone();
@@ -168,4 +174,14 @@ async fn a_cut_line_is_dialled_again_and_nothing_is_lost_on_any_transport() {
         sending.await.unwrap().unwrap();
         client.close().await;
     }
+}
+
+on_each_runtime! {
+    messages_of_each_quality_cross_tls_with_a_client_certificate,
+    messages_of_each_quality_cross_websocket,
+    messages_of_each_quality_cross_websocket_over_tls,
+    r_2_single_bytes_change_nothing_on_any_transport,
+    a_device_whose_certificate_is_missing_or_strange_is_told_so,
+    another_service_on_the_port_is_recognised,
+    a_cut_line_is_dialled_again_and_nothing_is_lost_on_any_transport,
 }

@@ -1,5 +1,10 @@
 //! A device of ours on an ordinary broker.
 
+use super::runtime::{Runtime, Task};
+use skytether_async::{
+    events::Events,
+    handle::{Handle, Pending, SendError},
+};
 use skytether_core::{
     device::{self, Device, Event},
     io::Cause,
@@ -9,9 +14,9 @@ use skytether_core::{
     plain::{self, Answer, Command, Plain},
     time::Instant,
 };
-use skytether_tokio::{Events, Handle, Options, Pending, SendError, seed, spawn};
+use skytether_std::{clock::seed, options::Options};
 use std::time::Duration;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 
 /// Longest wait for anything in these tests.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,7 +26,7 @@ pub type News = Event<plain::Event>;
 pub struct Client {
     pub handle: Handle<Command, Answer>,
     pub events: Events<News>,
-    pub task: JoinHandle<()>,
+    pub task: Task,
 }
 
 /// The content of CONNECT for a session that lasts.
@@ -35,24 +40,30 @@ pub fn fleeting(id: &str) -> Connect {
 }
 
 impl Client {
-    pub fn new(port: u16, connect: Connect) -> Self {
-        Self::with(port, connect, Options::default())
+    pub fn new(runtime: Runtime, port: u16, connect: Connect) -> Self {
+        Self::with(runtime, port, connect, Options::default())
     }
 
-    pub fn with(port: u16, connect: Connect, options: Options) -> Self {
-        Self::at(Endpoint::tcp("127.0.0.1", port), connect, options)
+    pub fn with(runtime: Runtime, port: u16, connect: Connect, options: Options) -> Self {
+        Self::at(runtime, Endpoint::tcp("127.0.0.1", port), connect, options)
     }
 
-    pub fn at(endpoint: Endpoint, connect: Connect, options: Options) -> Self {
+    pub fn at(runtime: Runtime, endpoint: Endpoint, connect: Connect, options: Options) -> Self {
         let config = device::Config { drain: Some(Duration::from_secs(2)), ..device::Config::default() };
-        Self::of(endpoint, connect, config, options)
+        Self::of(runtime, endpoint, connect, config, options)
     }
 
-    pub fn of(endpoint: Endpoint, connect: Connect, config: device::Config, options: Options) -> Self {
+    pub fn of(
+        runtime: Runtime,
+        endpoint: Endpoint,
+        connect: Connect,
+        config: device::Config,
+        options: Options,
+    ) -> Self {
         let cloud = Plain::new(plain::Config { endpoint, connect });
         let session = Session::new(session::Options::default());
         let device = Device::new(session, cloud, config, seed().unwrap(), Instant::ZERO);
-        let (handle, events, task) = spawn(device, options);
+        let (handle, events, task) = runtime.spawn(device, options);
         Self { handle, events, task }
     }
 
@@ -98,7 +109,7 @@ impl Client {
 
     pub async fn close(self) {
         self.handle.close();
-        timeout(PATIENCE, self.task).await.expect("it closes in time").unwrap();
+        timeout(PATIENCE, self.task).await.expect("it closes in time");
     }
 }
 

@@ -2,12 +2,13 @@
 
 use core::{
     future::Future,
+    net::SocketAddr,
     pin::pin,
     task::{Context, Poll},
     time::Duration,
 };
 use futures_io::{AsyncRead, AsyncWrite};
-use std::{io, net::SocketAddr};
+use std::io;
 
 /// An async runtime, as far as the driver needs one. A type without values: everything it does begins anew.
 pub trait Platform: Send + Sync + 'static {

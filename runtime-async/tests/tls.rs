@@ -134,8 +134,8 @@ async fn only_the_name_check_can_be_switched_off(runtime: Runtime) {
         assert_eq!(
             dial(runtime, negatives::tls(server.port), tls).await,
             fault.map(Cause::Tls),
-            "{:?}",
-            pair.certificate
+            "{}",
+            pair.certificate.display()
         );
     }
 }

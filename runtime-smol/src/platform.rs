@@ -3,6 +3,8 @@
 use async_io::{Async, Timer as Alarm};
 use core::{
     future::Future,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
@@ -11,13 +13,13 @@ use futures_util::future::FutureExt as _;
 use skytether_async::platform::{Platform, Timer};
 use std::{
     io,
-    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
-    panic::AssertUnwindSafe,
+    net::{TcpStream, ToSocketAddrs as _},
     time::Instant,
 };
 
 /// The sockets and timers of async-io, and the threads of blocking.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Smol {}
 
 impl Platform for Smol {

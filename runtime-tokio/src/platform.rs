@@ -2,12 +2,13 @@
 
 use core::{
     future::Future,
+    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
     time::Duration,
 };
 use skytether_async::platform::{Platform, Timer};
-use std::{io, net::SocketAddr};
+use std::io;
 use tokio::{
     net::{TcpStream, lookup_host},
     task::{spawn_blocking, yield_now},

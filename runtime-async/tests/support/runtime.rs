@@ -6,7 +6,7 @@ use core::{
     task::{Context, Poll},
 };
 use futures_util::future::{FutureExt as _, abortable};
-use skytether_async::{Driven, events::Events, handle::Handle};
+use skytether_async::Driven;
 use skytether_core::io::Machine;
 use skytether_std::options::Options;
 use tokio::task::JoinHandle;
@@ -20,7 +20,7 @@ pub enum Runtime {
 }
 
 impl Runtime {
-    pub fn spawn<M>(self, machine: M, options: Options) -> (Handle<M::Command, M::Answer>, Events<M::Event>, Task)
+    pub fn spawn<M>(self, machine: M, options: Options) -> Driven<M, Task>
     where
         M: Machine + Send + 'static,
         M::Command: Send,
@@ -38,7 +38,7 @@ impl Runtime {
         let ended = match self {
             Self::Smol => tokio::spawn(smol::spawn(driver).map(|_| ())),
             Self::AsyncStd => tokio::spawn(async_std::task::spawn(driver).map(|_| ())),
-            Self::Tokio => unreachable!("it has gone its own way"),
+            Self::Tokio => panic!("it has gone its own way"),
         };
         (handle, events, Task { ended, abort: Box::new(move || abort.abort()) })
     }

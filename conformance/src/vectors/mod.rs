@@ -1,6 +1,7 @@
 //! Do outputs follow from inputs? One check for each kind of a vector file.
 
 mod anycloud;
+mod azure;
 mod demo;
 mod tencent;
 
@@ -67,6 +68,11 @@ fn check_of(kind: &str) -> Option<Check> {
         "parse:aircond_command" => demo::aircond_command,
         "aircond_sim" => demo::aircond_sim,
         "rule" => demo::rule,
+        "build_topic" => azure::hub::build_topic,
+        "parse_topic" => azure::hub::parse_topic,
+        "ack" => azure::hub::ack,
+        "twin_sync" => azure::hub::twin_sync,
+        "duration" => azure::hub::duration,
         "parse" => anycloud::parse,
         "encode" => anycloud::encode,
         _ => return None,

@@ -3,7 +3,7 @@
 use super::{
     limits,
     properties::{self, System},
-    topic::Whose,
+    topic::{Topic, Whose},
 };
 use crate::{
     cloud::Cx,
@@ -90,6 +90,14 @@ impl Telemetry {
     #[must_use]
     pub fn ttl(self, ttl: Duration) -> Self {
         Self { ttl: Some(ttl), ..self }
+    }
+
+    /// The topic on which a device or module sends it.
+    ///
+    /// # Errors
+    /// [`Rejected::Invalid`] where a property breaks a rule.
+    pub fn topic(&self, whose: Whose<'_>) -> Result<String, Rejected> {
+        Ok(Topic::Events(whose, self.bag()?).to_string())
     }
 
     /// The property bag, checked.

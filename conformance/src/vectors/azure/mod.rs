@@ -1,0 +1,3 @@
+//! Azure IoT: one file for each part of the platform.
+
+pub(super) mod hub;

@@ -11,7 +11,7 @@
 //!
 //! /// Puts `machine` on a runtime; the future is for its executor.
 //! fn start<P: Platform, M: Machine>(machine: M, options: Options) -> Driven<M, impl Future<Output = ()>> {
-//!     let net = Net::<P>::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+//!     let net = Net::<P>::of(&options);
 //!     drive::<P, _, _>(machine, net, options)
 //! }
 //! ```
@@ -33,6 +33,7 @@ mod clock;
 pub mod connector;
 mod driver;
 pub mod events;
+mod exchange;
 mod filtered;
 pub mod handle;
 mod jobs;

@@ -35,6 +35,8 @@ pub(crate) struct Line<S, T> {
     state: State<S>,
     /// The pipe's name in logs.
     place: String,
+    /// Whether the pipe has an end that can be waited for: a serial line has none.
+    ends: bool,
     buffer: Box<[u8]>,
     /// The part of `buffer` that the machine has not taken yet.
     unread: Range<usize>,
@@ -51,6 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, T: Timer> Line<S, T> {
         Self {
             state: State::Down,
             place: String::new(),
+            ends: true,
             buffer: vec![0; read_buffer.max(1)].into_boxed_slice(),
             unread: 0..0,
             unflushed: false,
@@ -63,6 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, T: Timer> Line<S, T> {
     /// Begins to open a pipe.
     pub(crate) fn open(&mut self, pipe: &Pipe, opening: impl Future<Output = Result<S, Cause>> + Send + 'static) {
         self.hang_up();
+        self.ends = matches!(pipe, Pipe::Net(_));
         match pipe {
             Pipe::Net(endpoint) => {
                 self.place = endpoint.to_string();
@@ -173,7 +177,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static, T: Timer> Line<S, T> {
     fn hang_up(&mut self) {
         self.unread = 0..0;
         self.unflushed = false;
-        if let State::Open(stream) = core::mem::replace(&mut self.state, State::Down) {
+        if let State::Open(stream) = core::mem::replace(&mut self.state, State::Down)
+            && self.ends
+        {
             self.farewells.push(Box::pin(farewell::<S, T>(stream)));
         }
     }

@@ -1,4 +1,4 @@
-//! What an endpoint asks for, built up: TCP, TLS on it, a WebSocket in that.
+//! What a machine asks for, built up: TCP, TLS on it, a WebSocket in that; or a serial line.
 
 use crate::{
     connector::{Connector, tcp},
@@ -17,32 +17,58 @@ use skytether_core::{
     io::{Cause, Pipe},
     link::Endpoint,
 };
-use skytether_std::{filter::Filter, tls::Tls};
-use std::io;
+use skytether_std::{
+    filter::Filter,
+    options::Options,
+    serial::{Place, Serial, of_open},
+    tls::Tls,
+};
+use std::{io, sync::Arc};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// Opens TCP, TLS and WebSocket connections, as endpoints ask for them; no serial line.
+/// Opens TCP, TLS and WebSocket connections, as endpoints ask for them, and the serial line that it was given.
 pub struct Net<P> {
     tls: Tls,
     websocket_message: usize,
+    serial: Option<Serial>,
+    /// Held by whoever has the serial line: two readers would each get a part of what it says.
+    held: Arc<Mutex<()>>,
     platform: PhantomData<fn() -> P>,
 }
 
 impl<P> Net<P> {
-    /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes.
+    /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes. There is
+    /// no serial line.
     pub fn new(tls: Tls, websocket_message: usize) -> Self {
-        Self { tls, websocket_message, platform: PhantomData }
+        Self { tls, websocket_message, serial: None, held: Arc::default(), platform: PhantomData }
+    }
+
+    /// As `options` say: TLS, WebSocket and the serial line.
+    pub fn of(options: &Options) -> Self {
+        let net = Self::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+        Self { serial: options.serial.clone(), ..net }
     }
 }
 
 impl<P> Clone for Net<P> {
     fn clone(&self) -> Self {
-        Self::new(self.tls.clone(), self.websocket_message)
+        Self {
+            tls: self.tls.clone(),
+            websocket_message: self.websocket_message,
+            serial: self.serial.clone(),
+            held: Arc::clone(&self.held),
+            platform: PhantomData,
+        }
     }
 }
 
 impl<P> fmt::Debug for Net<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Net").field("tls", &self.tls).field("websocket_message", &self.websocket_message).finish()
+        f.debug_struct("Net")
+            .field("tls", &self.tls)
+            .field("websocket_message", &self.websocket_message)
+            .field("serial", &self.serial)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,7 +80,7 @@ impl<P: Platform> Connector for Net<P> {
         async move {
             match pipe {
                 Pipe::Net(endpoint) => net.connect(endpoint).await,
-                Pipe::Serial => Err(Cause::Unsupported("a serial line")),
+                Pipe::Serial => net.serial().await,
             }
         }
     }
@@ -67,12 +93,27 @@ impl<P: Platform> Net<P> {
         // The first time this reads the system's certificates.
         let filter = P::blocking(move || Filter::new(&pipe, &tls, longest)).await.ok_or(Cause::Lost)??;
         let tcp = tcp::<P>(&endpoint.host, endpoint.port).await?;
-        Ok(NetStream(match filter {
+        let stream: Box<dyn Transport> = match filter {
             None => Box::new(tcp),
             Some(filter) => Box::new(Filtered::open(tcp, filter).await.inspect_err(|cause| {
                 tracing::warn!(%endpoint, %cause, "the connection cannot be used");
             })?),
-        }))
+        };
+        Ok(NetStream { stream, _line: None })
+    }
+
+    async fn serial(self) -> Result<NetStream, Cause> {
+        let serial = self.serial.ok_or(Cause::Unsupported("a serial line where none was given in the options"))?;
+        let line = self.held.lock_owned().await;
+        let stream: Box<dyn Transport> = match &serial.place {
+            Place::Tcp { host, port } => Box::new(tcp::<P>(host, *port).await?),
+            Place::Device(path) => Box::new(P::serial(path, &serial).map_err(|error| {
+                let cause = of_open(&error);
+                tracing::warn!(place = %serial.place, step = "serial", %error, %cause, "no serial line");
+                cause
+            })?),
+        };
+        Ok(NetStream { stream, _line: Some(line) })
     }
 }
 
@@ -82,7 +123,11 @@ trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 /// An open connection of [`Net`].
-pub struct NetStream(Box<dyn Transport>);
+pub struct NetStream {
+    stream: Box<dyn Transport>,
+    /// Let go once the stream is closed: fields are dropped in their order.
+    _line: Option<OwnedMutexGuard<()>>,
+}
 
 impl fmt::Debug for NetStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,20 +137,20 @@ impl fmt::Debug for NetStream {
 
 impl AsyncRead for NetStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for NetStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(cx)
+        Pin::new(&mut self.stream).poll_close(cx)
     }
 }

@@ -8,12 +8,15 @@ use core::{
     time::Duration,
 };
 use futures_io::{AsyncRead, AsyncWrite};
-use std::io;
+use skytether_std::serial::Serial;
+use std::{io, path::Path};
 
 /// An async runtime, as far as the driver needs one. A type without values: everything it does begins anew.
 pub trait Platform: Send + Sync + 'static {
     /// A TCP connection.
     type Tcp: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    /// A serial line of the system's.
+    type Serial: AsyncRead + AsyncWrite + Send + Unpin + 'static;
     /// The runtime's monotonic clock, with one alarm.
     type Timer: Timer;
 
@@ -22,6 +25,12 @@ pub trait Platform: Send + Sync + 'static {
 
     /// Opens a TCP connection, with `TCP_NODELAY`.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>> + Send;
+
+    /// Opens the serial line at `path` with the settings of `serial`.
+    ///
+    /// # Errors
+    /// What the system says, of a kind that [`of_open`](skytether_std::serial::of_open) has words for.
+    fn serial(path: &Path, serial: &Serial) -> io::Result<Self::Serial>;
 
     /// Does what blocks on a thread for such work; `None` where the work panicked or the runtime is ending.
     fn blocking<T: Send + 'static>(

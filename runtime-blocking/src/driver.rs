@@ -7,18 +7,21 @@
 use crate::{
     bell::Bell,
     clock::Clock,
+    duplex::Sizes,
     events::{Events, Outlet, queue},
+    exchange::Exchanges,
     handle::{Asked, Control, Handle, Request, Requests, SendError, handle},
     jobs::Jobs,
     line::Line,
     pipe::Connector,
 };
 use core::time::Duration;
-use skytether_core::io::{Action, Cause, Failure, Input, Machine, Rejected, Reply, Step, Tag};
+use skytether_core::io::{Action, Cause, Failure, Input, Machine, Rejected, Step, Tag};
 use skytether_std::{
     clock::wall,
+    http::News,
     inputs::{is_end, is_of_pipe},
-    job::Job,
+    job::{Finished, Job},
     options::Options,
 };
 use std::{
@@ -39,6 +42,7 @@ pub(crate) struct Driver<M: Machine, K: Connector> {
     bell: Bell,
     line: Line<K>,
     jobs: Jobs,
+    exchanges: Exchanges,
     /// Answers to actions, given once the input at hand is used up.
     inbox: VecDeque<Input<'static>>,
     outlet: Outlet<M::Event>,
@@ -67,7 +71,8 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         let driver = Self {
             machine,
             clock: Clock::new(),
-            line: Line::new(connector, &mut options, &bell),
+            line: Line::new(connector, Sizes::of(&options), options.tap.take(), &bell),
+            exchanges: Exchanges::new(&options, bell.clone()),
             jobs: Jobs::new(options.store, bell.clone()),
             bell,
             inbox: VecDeque::new(),
@@ -104,6 +109,7 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         }
         moved |= self.open();
         moved |= self.finish_jobs();
+        moved |= self.exchange();
         moved |= self.read();
         moved |= self.tick();
         self.retry |= moved;
@@ -115,11 +121,14 @@ impl<M: Machine, K: Connector> Driver<M, K> {
 
     /// How long nothing will happen unless the bell rings.
     fn patience(&self) -> Option<Duration> {
-        let deadline = self.machine.deadline().filter(|_| !self.stands_still())?;
-        Some(self.clock.until(deadline.at))
+        if self.stands_still() {
+            return None;
+        }
+        let deadline = self.machine.deadline().map(|deadline| self.clock.until(deadline.at));
+        deadline.into_iter().chain(self.exchanges.patience()).min()
     }
 
-    /// Whether the application has left so many events that not even time may bring one more.
+    /// The application has left so many events that not even time may bring one more.
     fn stands_still(&self) -> bool {
         !self.closing && self.outlet.is_overfull()
     }
@@ -214,12 +223,8 @@ impl<M: Machine, K: Connector> Driver<M, K> {
                     self.inbox.push_back(Input::Closed(Cause::Asked));
                 }
             }
-            Action::Exchange(id, _) => {
-                let why = Cause::Unsupported("HTTP exchanges");
-                self.inbox.push_back(Input::Reply(id, Reply::Failed(why)));
-            }
-            // None is ever under way.
-            Action::Cancel(_) => {}
+            Action::Exchange(id, exchange) => self.exchanges.begin(id, *exchange),
+            Action::Cancel(id) => self.exchanges.cancel(id),
             storage @ (Action::Load(_) | Action::Store(..) | Action::Delete(_) | Action::Write(..)) => {
                 if let Some(job) = Job::of(storage) {
                     self.jobs.push(job);
@@ -275,7 +280,23 @@ impl<M: Machine, K: Connector> Driver<M, K> {
         let Some(finished) = self.jobs.take_finished() else {
             return false;
         };
-        self.feed(finished.input());
+        let wanted = match &finished {
+            Finished::Kept(id, kept) => self.exchanges.kept(*id, kept.is_err()),
+            Finished::Loaded(..) | Finished::Stored(..) | Finished::Written(..) => true,
+        };
+        if wanted {
+            self.feed(finished.input());
+        }
+        true
+    }
+
+    /// Tells one thing of one exchange: what follows from it comes before the next.
+    fn exchange(&mut self) -> bool {
+        match self.exchanges.news() {
+            None => return false,
+            Some((id, News::Told(told))) => drop(self.feed(told.input(id))),
+            Some((_, News::Keep(job))) => self.jobs.push(job),
+        }
         true
     }
 

@@ -10,6 +10,7 @@ use crate::{
 use core::{ops::Range, time::Duration};
 use skytether_core::io::Cause;
 use skytether_std::filter::Filter;
+use skytether_std::options::Options;
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
@@ -24,6 +25,12 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub(crate) struct Sizes {
     pub(crate) read: usize,
     pub(crate) write: usize,
+}
+
+impl Sizes {
+    pub(crate) fn of(options: &Options) -> Self {
+        Self { read: options.read_buffer, write: options.write_buffer }
+    }
 }
 
 /// An open stream with its two threads.
@@ -132,6 +139,11 @@ impl<S: Stream> Duplex<S> {
         let len = if bytes.is_empty() { 0 } else { filter.send(bytes) };
         self.flush();
         len
+    }
+
+    /// Breaks the stream off: nothing waits for the peer any more.
+    pub(crate) fn cut(&self) {
+        self.stream.cut();
     }
 
     pub(crate) fn is_broken(&self) -> bool {

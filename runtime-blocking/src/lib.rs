@@ -11,10 +11,11 @@
 //! - **Restarts.** With a [`Store`] in [`Options`], what the device must not forget outlives the process.
 //! - **Threads.** One drives the machine and sleeps until there is news or its deadline comes. An open connection has a
 //!   reader and a writer, a connection that ends one more for half a second at most; opening and the store have one each
-//!   from their first use. A peer that does not read stops the writer, never the driver: see [`Options::write_buffer`].
+//!   from their first use. An HTTP exchange has a connection, and so these threads, of its own. A peer that does not read stops the writer, never the driver: see [`Options::write_buffer`].
 //!
 //! [`Net`] opens what an endpoint asks for: TCP, TLS (by rustls, with the [`Tls`] of [`Options`]), and WebSocket over
-//! either; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with `Cause::Unsupported`.
+//! either, or the serial line of [`Options`]; any other transport plugs in as a [`Connector`]. HTTP exchanges (downloads,
+//! uploads) have connections of their own, by the same [`Tls`]; what goes into a slot is written by the [`Store`].
 //!
 //! ```
 //! use skytether_core::{
@@ -78,17 +79,19 @@ mod clock;
 mod driver;
 mod duplex;
 mod events;
+mod exchange;
 mod handle;
 mod jobs;
 mod line;
 mod opener;
 mod pipe;
 mod reader;
+mod serial;
 mod writer;
 
 pub use events::{Elapsed, Events};
 pub use handle::{Handle, Pending, SendError};
-pub use pipe::{Attempt, Connector, Net, Stream};
+pub use pipe::{Attempt, Connector, Net, NetStream, Stream};
 pub use skytether_std::{
     clock::seed,
     filter::Filter,
@@ -123,12 +126,12 @@ where
     M::Event: Send,
     M::Answer: Send,
 {
-    let net = Net::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+    let net = Net::of(&options);
     spawn_with(machine, net, options)
 }
 
-/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`]. The options of TLS and WebSocket are not
-/// used: they are the connector's.
+/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`]. TLS and the serial line are the
+/// connector's; exchanges still use [`Options::tls`].
 ///
 /// # Errors
 /// As [`spawn`].

@@ -9,7 +9,7 @@ use crate::{
 };
 use core::ops::Range;
 use skytether_core::io::{Cause, Pipe};
-use skytether_std::options::{Options, Tap, Tapped, show};
+use skytether_std::options::{Tap, Tapped, show};
 use std::thread::JoinHandle;
 
 /// At most one pipe at a time; what belongs to an old one is gone before a new one is opened.
@@ -39,17 +39,17 @@ enum Stage<S: Stream> {
 }
 
 impl<K: Connector> Line<K> {
-    pub(crate) fn new(connector: K, options: &mut Options, bell: &Bell) -> Self {
+    pub(crate) fn new(connector: K, sizes: Sizes, tap: Option<Tap>, bell: &Bell) -> Self {
         Self {
             opener: Opener::new(connector, bell.clone()),
             stage: Stage::Down,
-            chunk: Chunk::new(options.read_buffer),
+            chunk: Chunk::new(sizes.read),
             left: 0..0,
             plain: Box::default(),
             unread: 0..0,
-            sizes: Sizes { read: options.read_buffer, write: options.write_buffer },
+            sizes,
             farewells: Vec::new(),
-            tap: options.tap.take(),
+            tap,
             bell: bell.clone(),
         }
     }
@@ -143,6 +143,13 @@ impl<K: Connector> Line<K> {
     /// Whether the pipe takes nothing more. Its end is told by [`Line::read`], after the bytes that came before.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(&self.stage, Stage::Open(duplex) if duplex.is_broken())
+    }
+
+    /// Breaks the pipe off where it is open: its end, which follows, waits for no peer.
+    pub(crate) fn cut(&self) {
+        if let Stage::Agreeing(duplex) | Stage::Open(duplex) = &self.stage {
+            duplex.cut();
+        }
     }
 
     fn hang_up(&mut self) {

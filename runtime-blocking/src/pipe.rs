@@ -1,10 +1,13 @@
 //! What is a pipe to this driver, and how is one opened? A stream that blocks; name look-up, the addresses in turn.
 
-use core::{net::SocketAddr, time::Duration};
+use crate::serial::{Held, Holder, Tty};
+use core::{fmt, net::SocketAddr, time::Duration};
 use skytether_core::io::{Cause, Pipe};
 use skytether_std::{
     address::{EACH_ADDRESS, bare, in_turn},
     filter::Filter,
+    options::Options,
+    serial::{Place, Serial, of_open},
     tls::Tls,
 };
 use socket2::{Domain, Protocol, Socket, Type};
@@ -12,10 +15,14 @@ use std::{
     io,
     net::{Shutdown, TcpStream, ToSocketAddrs as _},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{Builder, JoinHandle},
 };
 
 /// How long the last one may take. The machine's own limit is shorter, as a rule.
 const LAST_ADDRESS: Duration = Duration::from_mins(2);
+
+/// How often a serial line is asked for that an older pipe still has.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// Bytes in both directions, read by one thread and written by another at the same time.
 pub trait Stream: Send + Sync + 'static {
@@ -138,35 +145,122 @@ impl Attempt {
     }
 }
 
-/// Opens TCP, TLS and WebSocket connections, as endpoints ask for them; no serial line.
+/// Opens TCP, TLS and WebSocket connections, as endpoints ask for them, and the serial line that it was given.
 ///
 /// TCP goes with `TCP_NODELAY`. The name is looked up anew for each attempt; IPv6 and IPv4 addresses take turns.
 #[derive(Clone, Debug)]
 pub struct Net {
     tls: Tls,
     websocket_message: usize,
+    serial: Option<Serial>,
+    held: Held,
 }
 
 impl Net {
-    /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes.
+    /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes. There is
+    /// no serial line.
     pub fn new(tls: Tls, websocket_message: usize) -> Self {
-        Self { tls, websocket_message }
+        Self { tls, websocket_message, serial: None, held: Held::default() }
+    }
+
+    /// As `options` say: TLS, WebSocket and the serial line.
+    pub fn of(options: &Options) -> Self {
+        let net = Self::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+        Self { serial: options.serial.clone(), ..net }
+    }
+
+    fn serial(&self, attempt: &Attempt) -> Result<NetStream, Cause> {
+        const NONE: Cause = Cause::Unsupported("a serial line where none was given in the options");
+        let serial = self.serial.as_ref().ok_or(NONE)?;
+        let holder = loop {
+            match self.held.take() {
+                Some(holder) => break holder,
+                None if attempt.wait(AGAIN) => {}
+                None => return Err(Cause::Asked),
+            }
+        };
+        let kind = match &serial.place {
+            Place::Tcp { host, port } => Kind::Tcp(tcp(host, *port, attempt)?),
+            Place::Device(path) => Kind::Tty(Tty::open(path, serial).map_err(|error| {
+                let cause = of_open(&error);
+                tracing::warn!(place = %serial.place, step = "serial", %error, %cause, "no serial line");
+                cause
+            })?),
+        };
+        Ok(NetStream { kind, _holder: Some(holder) })
     }
 }
 
 impl Connector for Net {
-    type Stream = TcpStream;
+    type Stream = NetStream;
 
-    fn open(&self, pipe: &Pipe, attempt: &Attempt) -> Result<TcpStream, Cause> {
+    fn open(&self, pipe: &Pipe, attempt: &Attempt) -> Result<NetStream, Cause> {
         match pipe {
-            Pipe::Net(endpoint) => tcp(&endpoint.host, endpoint.port, attempt),
-            Pipe::Serial => Err(Cause::Unsupported("a serial line")),
+            Pipe::Net(endpoint) => {
+                let kind = Kind::Tcp(tcp(&endpoint.host, endpoint.port, attempt)?);
+                Ok(NetStream { kind, _holder: None })
+            }
+            Pipe::Serial => self.serial(attempt),
         }
     }
 
     fn filter(&self, pipe: &Pipe) -> Result<Option<Filter>, Cause> {
         Filter::new(pipe, &self.tls, self.websocket_message)
     }
+}
+
+/// An open connection of [`Net`].
+pub struct NetStream {
+    kind: Kind,
+    /// Let go once the line is closed: fields are dropped in their order.
+    _holder: Option<Holder>,
+}
+
+enum Kind {
+    Tcp(TcpStream),
+    Tty(Tty),
+}
+
+impl Stream for NetStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.kind {
+            Kind::Tcp(stream) => Stream::read(stream, buffer),
+            Kind::Tty(line) => line.read(buffer),
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match &self.kind {
+            Kind::Tcp(stream) => Stream::write(stream, bytes),
+            Kind::Tty(line) => line.write(bytes),
+        }
+    }
+
+    fn finish(&self) {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.finish(),
+            // It has no end that could be waited for.
+            Kind::Tty(line) => line.cut(),
+        }
+    }
+
+    fn cut(&self) {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.cut(),
+            Kind::Tty(line) => line.cut(),
+        }
+    }
+}
+
+impl fmt::Debug for NetStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetStream").finish_non_exhaustive()
+    }
+}
+
+/// A thread in which something ends; `None`, with `end` dropped, where the system gives none.
+pub(crate) fn bye(end: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+    Builder::new().name("skytether-bye".into()).spawn(end).ok()
 }
 
 /// Opens a TCP connection to the first address of `host` that answers.
@@ -231,7 +325,7 @@ mod tests {
             assert!(why.contains(what), "{why}");
         }
         let serial = net.open(&Pipe::Serial, &Attempt::default());
-        assert_eq!(serial.unwrap_err(), Cause::Unsupported("a serial line"));
+        assert!(matches!(serial.unwrap_err(), Cause::Unsupported(why) if why.starts_with("a serial line")));
     }
 
     #[test]

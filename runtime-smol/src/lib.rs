@@ -17,7 +17,8 @@
 //! - **Restarts.** With a [`Store`] in [`Options`], what the device must not forget outlives the process.
 //!
 //! [`Net`] opens what an endpoint asks for: TCP, TLS (by rustls, with the [`Tls`] of [`Options`]), and WebSocket over
-//! either; any other transport plugs in as a [`Connector`].
+//! either, or the serial line of [`Options`]; any other transport plugs in as a [`Connector`]. HTTP exchanges (downloads,
+//! uploads) have connections of their own, by the same [`Tls`]; what goes into a slot is written by the [`Store`].
 //!
 //! ```
 //! use skytether_core::{
@@ -119,12 +120,12 @@ where
     M::Event: Send,
     M::Answer: Send,
 {
-    let net = Net::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+    let net = Net::of(&options);
     drive_with(machine, net, options)
 }
 
-/// Drives `machine` over the pipes that `connector` opens; else as [`drive`]. The options of TLS and WebSocket are not
-/// used: they are the connector's.
+/// Drives `machine` over the pipes that `connector` opens; else as [`drive`]. TLS and the serial line are the
+/// connector's; exchanges still use [`Options::tls`].
 pub fn drive_with<M, K>(
     machine: M,
     connector: K,

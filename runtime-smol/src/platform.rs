@@ -10,10 +10,14 @@ use core::{
     time::Duration,
 };
 use futures_util::future::FutureExt as _;
+#[cfg(unix)]
+use serial2::SerialPort;
 use skytether_async::platform::{Platform, Timer};
+use skytether_std::serial::Serial;
 use std::{
     io,
     net::{TcpStream, ToSocketAddrs as _},
+    path::Path,
     time::Instant,
 };
 
@@ -24,6 +28,10 @@ pub enum Smol {}
 
 impl Platform for Smol {
     type Tcp = Async<TcpStream>;
+    #[cfg(unix)]
+    type Serial = Async<std::fs::File>;
+    #[cfg(not(unix))]
+    type Serial = Async<TcpStream>;
     type Timer = Watch;
 
     async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -35,6 +43,18 @@ impl Platform for Smol {
         let stream = Async::<TcpStream>::connect(address).await?;
         stream.get_ref().set_nodelay(true)?;
         Ok(stream)
+    }
+
+    #[cfg(unix)]
+    fn serial(path: &Path, serial: &Serial) -> io::Result<Self::Serial> {
+        let port = SerialPort::open(path, |settings| serial.set(settings))?;
+        Async::new(std::os::fd::OwnedFd::from(port).into())
+    }
+
+    #[cfg(not(unix))]
+    fn serial(_: &Path, _: &Serial) -> io::Result<Self::Serial> {
+        // async-io waits for sockets alone there.
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn blocking<T: Send + 'static>(

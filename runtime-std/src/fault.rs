@@ -44,6 +44,20 @@ pub fn of_io(error: &io::Error) -> Cause {
     }
 }
 
+/// Why a slot could not be written.
+pub fn of_slot(error: &io::Error) -> Cause {
+    Cause::Storage(match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "there is no room left for the slot; free some, or keep slots elsewhere"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "the folder of the slots may not be written; change its owner, or keep slots elsewhere"
+        }
+        io::ErrorKind::UnexpectedEof => "the slot holds less than what the download goes on from; begin anew",
+        _ => "the slot could not be written; the log has the system's reason",
+    })
+}
+
 /// What is wrong with TLS.
 pub fn of_tls(error: &Error) -> Cause {
     Cause::Tls(match error {

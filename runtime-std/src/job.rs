@@ -1,8 +1,8 @@
 //! What a machine asks of its store, as a job for whatever thread a runtime keeps for it.
 
-use crate::store::Store;
+use crate::{fault, store::Store};
 use core::fmt;
-use skytether_core::io::{Action, Input, Key, Slot, StoreFailed};
+use skytether_core::io::{Action, Cause, ExchangeId, Input, Key, Reply, Slot, StoreFailed};
 use std::io;
 use zeroize::Zeroizing;
 
@@ -17,6 +17,19 @@ pub enum Job {
     Delete(Key),
     /// Write a range of a slot.
     Write(Slot, u64, Vec<u8>),
+    /// Write a part of an exchange's body into its slot.
+    Keep {
+        /// Whose body.
+        exchange: ExchangeId,
+        /// The slot.
+        slot: Slot,
+        /// Bytes from its start.
+        at: u64,
+        /// The part; none where the slot is only to be made ready.
+        bytes: Vec<u8>,
+        /// Whether the slot is first cut off at `at`: what it held behind that is of an older body.
+        first: bool,
+    },
 }
 
 /// How a request ended.
@@ -28,6 +41,8 @@ pub enum Finished {
     Stored(Key, Result<(), StoreFailed>),
     /// A range of a slot was written.
     Written(Slot, u64, Result<(), StoreFailed>),
+    /// A part of an exchange's body is safe in its slot, or why it is not.
+    Kept(ExchangeId, Result<Vec<u8>, Cause>),
 }
 
 impl Job {
@@ -50,6 +65,10 @@ impl Job {
             Self::Load(key) => Finished::Loaded(key.clone(), Err(StoreFailed)),
             Self::Store(key, _) | Self::Delete(key) => Finished::Stored(key.clone(), Err(StoreFailed)),
             Self::Write(slot, at, _) => Finished::Written(*slot, *at, Err(StoreFailed)),
+            Self::Keep { exchange, .. } => Finished::Kept(
+                *exchange,
+                Err(Cause::Storage("there is none to keep slots in; give one in the options")),
+            ),
         }
     }
 
@@ -73,12 +92,19 @@ impl Job {
                 let done = told("write", &slot.0, store.write(slot, at, &bytes));
                 Finished::Written(slot, at, done)
             }
+            Self::Keep { exchange, slot, at, bytes, first } => {
+                let done = store.keep(slot, at, &bytes, first).map_err(|error| {
+                    tracing::warn!(step = "keep", slot = slot.0, at, %error, "a slot could not be written");
+                    fault::of_slot(&error)
+                });
+                Finished::Kept(exchange, done.map(|()| bytes))
+            }
         }
     }
 }
 
 impl Finished {
-    /// The input that tells a machine.
+    /// The input that tells a machine. A driver leaves out [`Finished::Kept`] of an exchange that was cancelled.
     pub fn input(&self) -> Input<'_> {
         match self {
             Self::Loaded(key, value) => {
@@ -87,6 +113,9 @@ impl Finished {
             }
             Self::Stored(key, done) => Input::Stored(key.clone(), *done),
             Self::Written(slot, at, done) => Input::Written(*slot, *at, *done),
+            Self::Kept(_, Ok(bytes)) if bytes.is_empty() => Input::Tick,
+            Self::Kept(id, Ok(bytes)) => Input::Reply(*id, Reply::Chunk(bytes)),
+            Self::Kept(id, Err(cause)) => Input::Reply(*id, Reply::Failed(*cause)),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! - [`tls`] says whom to trust and which certificate to show, and makes the configuration of one connection;
 //! - [`websocket`] is a filter over bytes: those of the pipe on one side, those of MQTT on the other;
 //! - [`filter`] joins the two as an endpoint asks for them: what stands between the bytes of a pipe and a machine's;
+//! - [`http`] is one exchange over bytes, from the request to the last chunk of the answer;
 //! - [`fault`] turns what rustls, tungstenite and the operating system say into the core's `Cause`;
 //! - [`serial`] says how a serial line is set, and what an error of opening it means;
 //! - [`store`] keeps values in files, whole or not at all, and [`job`] is one request to it;
@@ -27,6 +28,7 @@ pub mod address;
 pub mod clock;
 pub mod fault;
 pub mod filter;
+pub mod http;
 pub mod inputs;
 pub mod job;
 pub mod options;

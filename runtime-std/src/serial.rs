@@ -1,4 +1,5 @@
 //! Which serial line is a modem at, how is it set, and what does an error of opening it mean?
+#![allow(clippy::wildcard_enum_match_arm, reason = "the kinds of errors are the standard library's to extend")]
 
 use core::{fmt, str::FromStr};
 use serial2::{FlowControl, Settings};
@@ -20,7 +21,7 @@ use std::{io, path::PathBuf};
 pub struct Serial {
     /// Where it is.
     pub place: Place,
-    /// Bits a second. Default 230 400, what the modules of the AnyCloud family speak from the factory. Without meaning
+    /// Bits a second. Default 230 400, what `AnyCloud` modules speak from the factory. Without meaning
     /// over TCP and on a pseudo-terminal.
     pub baud: u32,
     /// Whether both sides hold each other up by RTS and CTS. Default no.
@@ -49,15 +50,16 @@ impl Serial {
         Self { place: Place::of(place), baud: 230_400, flow: false }
     }
 
-    /// Sets what was opened: raw bytes, the baud rate, flow control.
+    /// What is opened is set to: raw bytes, the baud rate, flow control. For the `open` of serial2 and of the crates upon
+    /// it.
     ///
     /// # Errors
     /// What the system says where it does not offer the baud rate.
-    pub fn set(&self, settings: &mut Settings) -> io::Result<()> {
+    pub fn set(&self, mut settings: Settings) -> io::Result<Settings> {
         settings.set_raw();
         settings.set_baud_rate(self.baud)?;
         settings.set_flow_control(if self.flow { FlowControl::RtsCts } else { FlowControl::None });
-        Ok(())
+        Ok(settings)
     }
 }
 

@@ -20,6 +20,8 @@ const PIECE: usize = 200;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Store {
     directory: PathBuf,
+    /// Where slots are, if elsewhere.
+    slots: Option<PathBuf>,
 }
 
 impl Store {
@@ -30,7 +32,23 @@ impl Store {
     pub fn directory(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         fs::create_dir_all(&directory)?;
-        Ok(Self { directory })
+        Ok(Self { directory, slots: None })
+    }
+
+    /// Keeps slots in `folder`, made if it is missing, in place of the directory of the values: images may be larger than
+    /// what the partition with the settings holds. The file of slot N is `slot.N`.
+    ///
+    /// # Errors
+    /// What the operating system says about making it.
+    pub fn with_slots_in(self, folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder)?;
+        Ok(Self { slots: Some(folder), ..self })
+    }
+
+    /// The file of `slot`: what a boot loader or installer is given.
+    pub fn slot_path(&self, slot: Slot) -> PathBuf {
+        self.slots.as_ref().unwrap_or(&self.directory).join(format!("slot.{}", slot.0))
     }
 
     /// The value of `key`; `None` where there is none.
@@ -76,16 +94,55 @@ impl Store {
         }
     }
 
-    /// Writes `bytes` into the file of `slot`, `at` bytes from its start.
+    /// Writes `bytes` into the file of `slot`, `at` bytes from its start. When this returns, they outlive a power cut.
     ///
     /// # Errors
     /// What the operating system says about writing it.
     pub fn write(&self, slot: Slot, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file =
-            private().write(true).create(true).truncate(false).open(self.path(&format!("slot.{}", slot.0)))?;
+        let (mut file, _) = self.slot(slot)?;
         file.seek(SeekFrom::Start(at))?;
         file.write_all(bytes)?;
         file.sync_data()
+    }
+
+    /// As [`Store::write`], for a body that comes in order. Where `first`, the file is cut off at `at` before: what was
+    /// behind is of an older body; and it must be that long already, or the body would have a hole.
+    ///
+    /// # Errors
+    /// What the operating system says about writing it; `UnexpectedEof` for the hole.
+    pub fn keep(&self, slot: Slot, at: u64, bytes: &[u8], first: bool) -> io::Result<()> {
+        let (mut file, len) = self.slot(slot)?;
+        if first {
+            if len < at {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            file.set_len(at)?;
+        }
+        file.seek(SeekFrom::Start(at))?;
+        file.write_all(bytes)?;
+        file.sync_data()
+    }
+
+    /// The file of a slot, made if it is missing, and its length.
+    fn slot(&self, slot: Slot) -> io::Result<(File, u64)> {
+        let path = self.slot_path(slot);
+        match private().write(true).open(&path) {
+            Ok(file) => {
+                let len = file.metadata()?.len();
+                Ok((file, len))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = private().write(true).create_new(true).open(&path)?;
+                // Without this the file's name would not outlive a power cut, and so neither what is in it.
+                if cfg!(unix)
+                    && let Some(folder) = path.parent()
+                {
+                    File::open(folder)?.sync_all()?;
+                }
+                Ok((file, 0))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The file of a value: kind, dot, and the owner's name with everything but small letters, digits, `-` and `_`
@@ -206,6 +263,6 @@ mod tests {
         let (_folder, store) = store();
         store.write(Slot(1), 4, b"5678").unwrap();
         store.write(Slot(1), 0, b"1234").unwrap();
-        assert_eq!(fs::read(store.path("slot.1")).unwrap(), b"12345678");
+        assert_eq!(fs::read(store.slot_path(Slot(1))).unwrap(), b"12345678");
     }
 }

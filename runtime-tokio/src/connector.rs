@@ -8,7 +8,7 @@ use core::{
 };
 use skytether_async::{connector::Connector as _, net};
 use skytether_core::io::{Cause, Pipe};
-use skytether_std::tls::Tls;
+use skytether_std::{options::Options, tls::Tls};
 use std::io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _, TokioAsyncReadCompatExt as _};
@@ -39,14 +39,20 @@ impl<K: Connector> skytether_async::connector::Connector for Theirs<K> {
     }
 }
 
-/// Opens TCP, TLS and WebSocket connections, as endpoints ask for them; no serial line. To build a connector upon.
+/// Opens TCP, TLS and WebSocket connections, as endpoints ask for them, and a serial line. To build a connector upon.
 #[derive(Clone, Debug)]
 pub struct Net(net::Net<Tokio>);
 
 impl Net {
-    /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes.
+    /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes. There is
+    /// no serial line.
     pub fn new(tls: Tls, websocket_message: usize) -> Self {
         Self(net::Net::new(tls, websocket_message))
+    }
+
+    /// As `options` say: TLS, WebSocket and the serial line.
+    pub fn of(options: &Options) -> Self {
+        Self(net::Net::of(options))
     }
 }
 

@@ -13,7 +13,8 @@
 //! - **Restarts.** With a [`Store`] in [`Options`], what the device must not forget outlives the process.
 //!
 //! [`Net`] opens what an endpoint asks for: TCP, TLS (by rustls, with the [`Tls`] of [`Options`]), and WebSocket over
-//! either; any other transport plugs in as a [`Connector`]. HTTP exchanges are answered with `Cause::Unsupported`.
+//! either, or the serial line of [`Options`]; any other transport plugs in as a [`Connector`]. HTTP exchanges (downloads,
+//! uploads) have connections of their own, by the same [`Tls`]; what goes into a slot is written by the [`Store`].
 //!
 //! ```
 //! use skytether_core::{
@@ -115,13 +116,13 @@ where
     M::Event: Send,
     M::Answer: Send,
 {
-    let net = net::Net::<Tokio>::new(options.tls.clone().unwrap_or_default(), options.websocket_message);
+    let net = net::Net::<Tokio>::of(&options);
     let (handle, events, driver) = drive::<Tokio, _, _>(machine, net, options);
     (handle, events, tokio::spawn(driver))
 }
 
-/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`]. The options of TLS and WebSocket are not
-/// used: they are the connector's.
+/// Drives `machine` over the pipes that `connector` opens; else as [`spawn`]. TLS and the serial line are the
+/// connector's; exchanges still use [`Options::tls`].
 ///
 /// # Panics
 /// As [`spawn`].

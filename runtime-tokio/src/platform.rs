@@ -7,8 +7,10 @@ use core::{
     task::{Context, Poll},
     time::Duration,
 };
+use serial2_tokio::SerialPort;
 use skytether_async::platform::{Platform, Timer};
-use std::io;
+use skytether_std::serial::Serial;
+use std::{io, path::Path};
 use tokio::{
     net::{TcpStream, lookup_host},
     task::{spawn_blocking, yield_now},
@@ -22,6 +24,7 @@ pub(crate) struct Tokio;
 
 impl Platform for Tokio {
     type Tcp = Compat<TcpStream>;
+    type Serial = Compat<SerialPort>;
     type Timer = Alarm;
 
     async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -32,6 +35,10 @@ impl Platform for Tokio {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         Ok(stream.compat())
+    }
+
+    fn serial(path: &Path, serial: &Serial) -> io::Result<Self::Serial> {
+        SerialPort::open(path, |settings| serial.set(settings)).map(SerialPort::compat)
     }
 
     fn blocking<T: Send + 'static>(

@@ -525,7 +525,7 @@ async fn what_the_machine_asks_beside_the_pipe_is_answered() {
             }
         }
         let expect = |text: &str| assert!(heard.iter().any(|heard| heard == text), "{text} is not in {heard:#?}");
-        expect("Reply(ExchangeId(3), Failed(Unsupported(\"HTTP exchanges\")))");
+        assert!(heard.iter().any(|heard| heard.starts_with("Reply(ExchangeId(3), Failed(Unsupported(")), "{heard:#?}");
         expect("Wall(UnixMillis(77))");
         assert_eq!(heard.iter().filter(|text| text.starts_with("Wall(UnixMillis(1")).count(), 1, "{heard:#?}");
         let stored: Vec<&String> =

@@ -52,6 +52,8 @@ pub struct Script {
     pub redial: Option<Duration>,
     /// Asks for the end of the pipe in the very moment in which it is told of it.
     pub close_at_end: bool,
+    /// What it opens.
+    pub pipe: Pipe,
     /// Actions at the first step.
     pub first: Vec<Action>,
     pub pending: VecDeque<Step<Told, String>>,
@@ -89,6 +91,7 @@ impl Script {
             beat: None,
             redial: Some(Duration::from_millis(10)),
             close_at_end: false,
+            pipe: Pipe::Net(Endpoint::tcp("scripted", 1)),
             first: Vec::new(),
             pending: VecDeque::new(),
             out: Vec::new(),
@@ -177,7 +180,7 @@ impl Script {
         match self.state {
             State::Down(Some(at)) if at <= now => {
                 self.state = State::Opening;
-                self.pending.push_back(Step::Act(Action::Open(Pipe::Net(Endpoint::tcp("scripted", 1)))));
+                self.pending.push_back(Step::Act(Action::Open(self.pipe.clone())));
             }
             State::Bye(by) if self.out.is_empty() || by <= now => {
                 self.state = State::Closing;
@@ -299,11 +302,11 @@ impl Machine for Script {
     }
 }
 
-/// An exchange, to see it refused.
+/// An exchange with a URL of no scheme that drivers know, to see it refused.
 pub fn exchange() -> Action {
     let exchange = Exchange {
         method: Method::Get,
-        url: String::from("https://example.invalid/"),
+        url: String::from("ftp://example.invalid/"),
         headers: Vec::new(),
         range: None,
         certificate: false,

@@ -10,6 +10,7 @@ use crate::{
     clock::Clock,
     connector::Connector,
     events::{Events, Outlet, queue},
+    exchange::Exchanges,
     handle::{Asked, Control, Handle, Reply as Caller, Request, Requests, SendError, handle},
     jobs::Jobs,
     line::Line,
@@ -20,11 +21,12 @@ use core::{
     future::poll_fn,
     task::{Context, Poll},
 };
-use skytether_core::io::{Action, Cause, Failure, Input, Instant, Machine, Rejected, Reply, Step, Tag};
+use skytether_core::io::{Action, Cause, Failure, Input, Instant, Machine, Rejected, Step, Tag};
 use skytether_std::{
     clock::wall,
+    http::News,
     inputs::{is_end, is_of_pipe},
-    job::Job,
+    job::{Finished, Job},
     options::Options,
 };
 use std::{
@@ -42,6 +44,7 @@ pub(crate) struct Driver<M: Machine, K: Connector, P: Platform> {
     clock: Clock<P::Timer>,
     line: Line<K::Stream, P::Timer>,
     jobs: Jobs<P>,
+    exchanges: Exchanges<P>,
     /// Answers to actions, given once the input at hand is used up.
     inbox: VecDeque<Input<'static>>,
     outlet: Outlet<M::Event>,
@@ -70,12 +73,14 @@ impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
     ) -> (Handle<M::Command, M::Answer>, Events<M::Event>, Self) {
         let (handle, requests, control) = handle(options.commands);
         let (outlet, events) = queue(options.events);
+        let exchanges = Exchanges::new(&options);
         let driver = Self {
             machine,
             connector,
             clock: Clock::new(),
             line: Line::new(options.read_buffer, options.tap),
             jobs: Jobs::new(options.store),
+            exchanges,
             inbox: VecDeque::new(),
             outlet,
             control,
@@ -103,6 +108,7 @@ impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
             }
         }
         self.requests.close();
+        self.exchanges.clear();
         while !self.jobs.is_idle() {
             poll_fn(|cx| self.jobs.poll_finished(cx)).await;
         }
@@ -126,6 +132,7 @@ impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
         }
         moved |= self.open(cx);
         moved |= self.finish_jobs(cx);
+        moved |= self.exchange(cx);
         moved |= self.read(cx);
         moved |= self.tick(cx);
         self.retry |= moved;
@@ -194,12 +201,8 @@ impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
                     self.inbox.push_back(Input::Closed(Cause::Asked));
                 }
             }
-            Action::Exchange(id, _) => {
-                let why = Cause::Unsupported("HTTP exchanges");
-                self.inbox.push_back(Input::Reply(id, Reply::Failed(why)));
-            }
-            // None is ever under way.
-            Action::Cancel(_) => {}
+            Action::Exchange(id, exchange) => self.exchanges.begin(id, *exchange),
+            Action::Cancel(id) => self.exchanges.cancel(id),
             storage @ (Action::Load(_) | Action::Store(..) | Action::Delete(_) | Action::Write(..)) => {
                 if let Some(job) = Job::of(storage) {
                     self.jobs.push(job);
@@ -254,7 +257,27 @@ impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
         let Poll::Ready(finished) = self.jobs.poll_finished(cx) else {
             return false;
         };
-        self.feed(finished.input());
+        let wanted = match &finished {
+            Finished::Kept(id, kept) => self.exchanges.kept(*id, kept.is_err()),
+            Finished::Loaded(..) | Finished::Stored(..) | Finished::Written(..) => true,
+        };
+        if wanted {
+            self.feed(finished.input());
+        }
+        true
+    }
+
+    /// Tells one thing of one exchange: what follows from it comes before the next.
+    fn exchange(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready((id, news)) = self.exchanges.poll_news(cx) else {
+            return false;
+        };
+        match news {
+            News::Told(told) => {
+                self.feed(told.input(id));
+            }
+            News::Keep(job) => self.jobs.push(job),
+        }
         true
     }
 

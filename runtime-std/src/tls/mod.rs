@@ -77,6 +77,11 @@ impl Tls {
         Self { client: Some(client), built: Arc::default(), ..self }
     }
 
+    /// Whether there is a certificate to show.
+    pub fn has_client(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// The settings that weaken what TLS is for.
     pub fn dangerous(self) -> Dangerous {
         Dangerous(self)

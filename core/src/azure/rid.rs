@@ -2,11 +2,12 @@
 
 /// The counter of request ids: 1, 2, 3, … and after 2^32 − 1 again 1.
 #[derive(Debug, Default)]
-pub(super) struct Rids(u32);
+pub struct Rids(u32);
 
 impl Rids {
     /// The next id; never 0, and none twice within 2^32 − 1 requests.
-    pub(super) fn next(&mut self) -> u32 {
+    #[allow(clippy::should_implement_trait, reason = "it never ends, and is no iterator")]
+    pub fn next(&mut self) -> u32 {
         self.0 = self.0.checked_add(1).unwrap_or(1);
         self.0
     }

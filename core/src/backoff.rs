@@ -53,6 +53,15 @@ pub enum Shape {
         /// Jitter of the waits after the first, in percent of the wait, at most 100.
         percent: u8,
     },
+    /// `min(cap, base × 2^attempt)`, and then up to `spread` more.
+    Spread {
+        /// The least that the first wait can be.
+        base: Duration,
+        /// Where doubling ends.
+        cap: Duration,
+        /// What is added, evenly random.
+        spread: Duration,
+    },
 }
 
 impl Shape {
@@ -70,6 +79,10 @@ impl Shape {
         cap: Duration::from_mins(1),
         percent: 20,
     };
+
+    /// Doubling from 1 s to 100 s, and up to 5 s more.
+    pub const SPREAD: Self =
+        Self::Spread { base: Duration::from_secs(1), cap: Duration::from_secs(100), spread: Duration::from_secs(5) };
 }
 
 /// Whether a failure is likely to pass by itself.
@@ -146,6 +159,10 @@ impl Backoff {
                 let (top, floor) = (doubled(millis(base), attempt).min(millis(cap)), millis(floor));
                 between(floor, top.max(floor), random)
             }
+            (Class::Transient, Shape::Spread { base, cap, spread }) => {
+                let least = doubled(millis(base), attempt).min(millis(cap));
+                between(least, least.saturating_add(millis(spread)), random)
+            }
             (Class::Transient, Shape::Doubling { first_min, first_max, cap, percent }) => {
                 let first = between(millis(first_min), millis(first_max).max(millis(first_min)), random);
                 let wait = doubled(first, attempt).min(millis(cap));
@@ -221,6 +238,14 @@ mod tests {
                 let wait = millis(TENCENT.delay(Class::Transient, attempt, random));
                 assert!((low..=high).contains(&wait), "attempt {attempt}: {wait}");
             }
+        }
+    }
+
+    #[test]
+    fn spread_doubles_from_a_second_and_adds_up_to_5_s() {
+        let backoff = Backoff { shape: Shape::SPREAD, ..Backoff::default() };
+        for (attempt, least) in [(0, 1000), (1, 2000), (6, 64_000), (7, 100_000), (u32::MAX, 100_000)] {
+            assert_eq!(range(&backoff, Class::Transient, attempt), (least, least + 5000));
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     credentials::{self, REGISTRATION},
     endpoint::{self, Introduction},
     event::Event,
+    features::Features,
     identity::{HostName, Whom},
     provisioner::{Provisioner, Whither},
     rid::Rids,
@@ -17,7 +18,7 @@ use crate::{
     backoff::{Backoff, Shape},
     cloud::{Cloud, Cx, Dial, Fatal, Heard, Out},
     io::{Action, Cause, Deadline, Failure, Instant, Key, Refusal, Rejected, Tag},
-    link::{Connect, Endpoint, Message, Notice, QoS, Version, Will},
+    link::{Connect, Message, Notice, QoS, Version, Will},
     secret::Secret,
 };
 use alloc::{collections::VecDeque, string::String, vec::Vec};
@@ -36,8 +37,10 @@ pub struct Azure {
     subscriptions: Subscriptions,
     token: TokenClock,
     rids: Rids,
-    /// Messages of the application that are to be acknowledged, and are not yet.
-    unacknowledged: usize,
+    features: Features,
+    /// The latest message and the latest answer to a method that the link has not finished: they end in order, so
+    /// without these there are none.
+    unfinished: [Option<Tag>; 2],
     asked_wall: bool,
     /// When a clock that has not been set is asked again.
     ask_wall_at: Option<Instant>,
@@ -93,7 +96,8 @@ impl Azure {
             subscriptions: Subscriptions::default(),
             token: TokenClock::default(),
             rids: Rids::default(),
-            unacknowledged: 0,
+            features: Features::default(),
+            unfinished: [None; 2],
             asked_wall: false,
             ask_wall_at: None,
             token_refusals: 0,
@@ -157,7 +161,7 @@ impl Azure {
             retain: false,
         });
         match (&self.config.proof, cx.wall) {
-            (Proof::Key(_), Some(wall)) => self.token.signed(cx.now, wall, self.config.token_life, cx.rng()),
+            (Proof::Key(_), Some(time)) => self.token.signed(cx.now, time, self.config.token_life, cx.rng()),
             (Proof::Token(token), _) => self.token.fixed(token.expiry()),
             (Proof::Key(_), None) | (Proof::Certificate, _) => {}
         }
@@ -270,25 +274,53 @@ impl Azure {
         match (outcome, &self.peer) {
             (Outcome::Nothing, _) | (Outcome::Complete, Peer::None) => {}
             (Outcome::Refused(filter), _) => self.tell(Event::SubscriptionRefused { filter }),
-            (Outcome::Complete, Peer::Hub(_)) => cx.ready(),
+            (Outcome::Complete, Peer::Hub(_)) => {
+                cx.ready();
+                if self.config.wanted.twin {
+                    self.features.up(cx, &mut self.rids, self.config.wanted.desired);
+                }
+            }
             (Outcome::Complete, Peer::Service) => self.provision(cx, Provisioner::subscribed),
         }
     }
 
-    fn delivered(&mut self, _tag: Tag) {}
+    fn delivered(&mut self, tag: Tag) {
+        if !self.features.owns(tag) {
+            self.finished(tag, Ok(Answer::Sent));
+        }
+    }
 
     fn failed(&mut self, cx: &mut Cx<'_>, tag: Tag, failure: Failure) {
         if self.subscriptions.owns(tag) {
             if failure == Failure::TimedOut {
                 self.subscribed(cx, tag, false);
             }
+        } else if self.features.owns(tag) {
+            self.features.failed(cx, tag);
+        } else {
+            self.finished(tag, Err(failure));
         }
+    }
+
+    /// A message of the application's is done. A request of our own ends here too; the device knows that no command has
+    /// its tag.
+    fn finished(&mut self, tag: Tag, outcome: Result<Answer, Failure>) {
+        for unfinished in &mut self.unfinished {
+            if *unfinished == Some(tag) {
+                *unfinished = None;
+            }
+        }
+        self.said.push_back(Out::Done(tag, outcome));
     }
 
     fn message(&mut self, cx: &mut Cx<'_>, message: Message<'_>) {
         match self.peer {
             Peer::Service => self.provision(cx, |provisioner, cx, rids| provisioner.message(cx, rids, message)),
-            Peer::Hub(_) | Peer::None => self.tell(Event::Unrouted(message.into())),
+            Peer::Hub(ref whom) => {
+                let said = self.features.message(cx, &mut self.rids, whose(whom), message);
+                self.said.extend(said);
+            }
+            Peer::None => self.tell(Event::Unrouted(message.into())),
         }
     }
 
@@ -296,6 +328,7 @@ impl Azure {
         let accepted = core::mem::take(&mut self.up);
         self.subscriptions.stop();
         self.token.unused();
+        self.features.down();
         if let Cause::Refused(refusal) = cause {
             self.refused(cx, refusal);
         }
@@ -349,7 +382,7 @@ impl Azure {
             self.ask_wall_at = None;
             cx.act(Action::AskWall);
         }
-        match self.token.due(cx.now, self.unacknowledged == 0) {
+        match self.token.due(cx.now, self.unfinished == [None; 2]) {
             Due::Nothing => {}
             Due::Renew => cx.redial(),
             Due::Tell(event) => self.tell(event),
@@ -357,7 +390,25 @@ impl Azure {
         if self.up {
             self.subscriptions.tick(cx);
         }
+        let said = self.features.tick(cx, &mut self.rids);
+        self.said.extend(said);
         self.provision(cx, Provisioner::tick);
+    }
+
+    /// Who we are at the hub; `None` until provisioning has said so.
+    fn me(&self) -> Option<Whom> {
+        match &self.config.route {
+            Route::Hub { whom, .. } => Some(whom.clone()),
+            Route::Provisioning(_) => self.provisioner.as_ref()?.device().cloned().map(Whom::device),
+        }
+    }
+
+    fn reprovision(&mut self, cx: &mut Cx<'_>, tag: Tag) -> Result<(), Rejected> {
+        let none = Rejected::Unsupported("provisioning: this device was told its hub");
+        self.provisioner.as_mut().ok_or(none)?.question();
+        cx.redial();
+        self.said.push_back(Out::Done(tag, Ok(Answer::Reprovisioning)));
+        Ok(())
     }
 
     /// Lets the provisioner do something, and tells what it says.
@@ -403,15 +454,21 @@ impl Cloud for Azure {
 
     fn command(&mut self, cx: &mut Cx<'_>, tag: Tag, command: &Command) -> Result<(), Rejected> {
         self.now = cx.now;
-        match command {
-            Command::Reprovision => {
-                let none = Rejected::Unsupported("provisioning: this device was told its hub");
-                self.provisioner.as_mut().ok_or(none)?.question();
-                cx.redial();
-                self.said.push_back(Out::Done(tag, Ok(Answer::Reprovisioning)));
-                Ok(())
+        let unfinished = match command {
+            Command::Reprovision => return self.reprovision(cx, tag),
+            Command::GetTwin | Command::Report(_) | Command::Acknowledge { .. } if !self.config.wanted.twin => {
+                return Err(Rejected::Unsupported("the twin: the configuration does not want it"));
             }
+            Command::GetTwin | Command::Report(_) | Command::Acknowledge { .. } => None,
+            Command::Telemetry(_) => Some(0),
+            Command::Answer(_) => Some(1),
+        };
+        let me = self.me().ok_or(Rejected::Offline)?;
+        self.features.command(cx, &mut self.rids, whose(&me), tag, command)?;
+        if let Some(place) = unfinished.and_then(|at: usize| self.unfinished.get_mut(at)) {
+            *place = Some(tag);
         }
+        Ok(())
     }
 
     fn hear(&mut self, cx: &mut Cx<'_>, heard: Heard<'_>) -> Said {
@@ -437,7 +494,8 @@ impl Cloud for Azure {
         let provisioning = self.provisioner.as_ref().and_then(Provisioner::deadline);
         let own = Deadline::earlier(self.token.deadline(), self.subscriptions.deadline());
         let clock = self.ask_wall_at.map(|at| Deadline { at, why: "clock" });
-        Deadline::earlier(Deadline::earlier(own, clock), provisioning)
+        let own = Deadline::earlier(Deadline::earlier(own, clock), provisioning);
+        Deadline::earlier(own, self.features.deadline())
     }
 
     fn backoff(&self) -> Backoff {
@@ -469,7 +527,9 @@ fn check(refusal: Refusal, hub: bool, proof: &Proof) -> Option<&'static str> {
         (Refusal::BadCredentials | Refusal::NotAuthorized, true) => match proof {
             Proof::Key(_) => "key, device id and clock, and whether the device is enabled in its hub",
             Proof::Token(_) => "whether the token has expired, and is for this hub and device",
-            Proof::Certificate => "the certificate's thumbprint or authority in the hub, and whether the device is enabled",
+            Proof::Certificate => {
+                "the certificate's thumbprint or authority in the hub, and whether the device is enabled"
+            }
         },
         (Refusal::BadCredentials | Refusal::NotAuthorized, false) => match proof {
             Proof::Key(_) => "id scope, registration id, key and clock; for a group, that the key was derived",

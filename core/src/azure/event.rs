@@ -2,7 +2,6 @@
 
 use super::{
     c2d::C2d,
-    credentials::EARLIEST,
     identity::{DeviceId, HostName},
     method::MethodCall,
     twin::{Desired, TwinError},
@@ -34,6 +33,12 @@ pub enum Event {
         refusal: Refusal,
         /// What to look at.
         check: &'static str,
+    },
+    /// The hub refused a subscription that is wanted; it is asked again after 30 s, then ever later. Until it is granted,
+    /// the device is not ready and messages wait.
+    SubscriptionRefused {
+        /// The filter.
+        filter: String,
     },
     /// The given token, which cannot be renewed here, expires in less than 2 min: give the device another one.
     TokenExpiring {
@@ -181,6 +186,3 @@ impl fmt::Display for NotAssigned {
 }
 
 impl core::error::Error for NotAssigned {}
-
-/// The clock that no token is signed by shows less than this.
-pub(super) const CLOCK_FLOOR: UnixMillis = UnixMillis(EARLIEST * 1000);

@@ -5,13 +5,13 @@
 //! topic and [`properties`] what rides in it, [`credentials`] signs, [`endpoint`] knows hosts and user names, [`percent`]
 //! the one way to write text on the wire, [`identity`] the names, [`twin`] and [`pnp`] what properties look like, [`duration`] ISO 8601, [`limits`] the platform's bounds.
 
-#![allow(dead_code, reason = "the client that uses these parts comes next")]
-
 mod c2d;
+mod client;
 mod command;
 mod config;
 pub mod connection_string;
 pub mod credentials;
+pub mod dps;
 pub mod duration;
 pub mod endpoint;
 mod event;
@@ -22,14 +22,20 @@ mod method;
 pub mod percent;
 pub mod pnp;
 pub mod properties;
+mod provisioner;
 mod rid;
+mod stored;
+mod subscriptions;
 mod telemetry;
+mod token;
 pub mod topic;
 pub mod twin;
 
 pub use c2d::C2d;
+pub use client::Azure;
 pub use command::{Answer, Command};
 pub use config::{Config, LastWill, Proof, Provisioning, Route, Transport, Wanted};
 pub use event::{Assigned, Event, NotAssigned, OfflineCommand, Progress, ServiceError};
 pub use method::{MethodAnswer, MethodCall};
+pub use rid::Rids;
 pub use telemetry::Telemetry;

@@ -4,8 +4,8 @@ use super::{
     config::Provisioning,
     credentials::registration_scope,
     dps::{Assignment, Next, Registration, Reply},
-    event::{Assigned, Event, NotAssigned},
-    identity::{HostName, ModelId, Whom},
+    event::{Assigned, Event, NotAssigned, Progress},
+    identity::{DeviceId, HostName, ModelId, Whom},
     rid::Rids,
     stored::{self, Home},
     topic::{DPS_ANSWERS, Topic},
@@ -16,7 +16,10 @@ use crate::{
     io::{Action, Cause, Deadline, Instant, Key, Refusal, StoreFailed},
     link::{Lane, Message, Publish, QoS},
 };
-use alloc::{boxed::Box, string::String};
+use alloc::{
+    boxed::Box,
+    string::{String, ToString as _},
+};
 use core::time::Duration;
 
 /// A hub's refusal makes us register again at most once in this time.
@@ -131,6 +134,11 @@ impl Provisioner {
         self.registration.begin(cx.now);
         self.up = false;
         Whither::Service
+    }
+
+    /// The device's id at its hub, once it is known.
+    pub(super) fn device(&self) -> Option<&DeviceId> {
+        self.home.as_ref().map(|home| &home.device)
     }
 
     /// The application wants a new assignment.
@@ -273,10 +281,7 @@ impl Provisioner {
         match next {
             Next::Nothing => None,
             Next::Wait(progress) => Some(Event::Provisioning(progress)),
-            Next::Ask => {
-                self.ask(cx);
-                None
-            }
+            Next::Ask => self.ask(cx),
             Next::Reconnect => {
                 cx.redial();
                 None
@@ -292,14 +297,15 @@ impl Provisioner {
         }
     }
 
-    fn ask(&self, cx: &mut Cx<'_>) {
-        let Some((topic, payload)) = self.registration.request() else { return };
-        let (topic, tag) = (alloc::format!("{topic}"), cx.tag());
+    /// Sends the open request. One that the link cannot take now is repeated like one without an answer.
+    fn ask(&self, cx: &mut Cx<'_>) -> Option<Event> {
+        let (topic, payload) = self.registration.request()?;
+        let registers = matches!(topic, Topic::DpsRegister { .. });
+        let (topic, tag) = (topic.to_string(), cx.tag());
         let qos = cx.link.abilities().qos.min(QoS::AtLeastOnce);
         let publish = Publish { tag, lane: Lane::Setup, topic: &[&topic], payload, qos, retain: false, ttl: None };
-        if cx.link.publish(cx.now, publish).is_err() {
-            // What cannot leave is repeated when its time is over; the link's own limits were checked at the dial.
-        }
+        let sent = cx.link.publish(cx.now, publish).is_ok();
+        (sent && registers).then_some(Event::Provisioning(Progress::Registering))
     }
 
     /// Stores the assignment before it is used.
@@ -363,7 +369,9 @@ impl Provisioner {
 /// Whether asking again would end the same.
 fn verdict(why: &NotAssigned) -> Option<Fatal> {
     Some(Fatal::Invalid(match why {
-        NotAssigned::Refused(_) => "the provisioning service refuses this device: check id scope, registration id and key",
+        NotAssigned::Refused(_) => {
+            "the provisioning service refuses this device: check id scope, registration id and key"
+        }
         NotAssigned::Failed(_) => "the registration failed: the event before says why; mend the enrolment",
         NotAssigned::Disabled => "the enrolment is disabled: enable it in the provisioning service",
         NotAssigned::Unassigned => "the enrolment has no hub: link one in the provisioning service",

@@ -63,7 +63,9 @@ pub(super) fn open(record: &[u8], whose: &Provisioning) -> Result<Home, Unusable
     }
     match read.take(1) {
         Some([VERSION]) => {}
-        Some(_) => return Err(kept("the record is of another version of this software: delete it, or use that version")),
+        Some(_) => {
+            return Err(kept("the record is of another version of this software: delete it, or use that version"));
+        }
         None => return Err(worthless("the record is cut off")),
     }
     let (len, crc) = (read.u32(), read.u32());

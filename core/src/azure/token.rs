@@ -95,7 +95,11 @@ impl TokenClock {
             Plan::Announce(expiry) => {
                 self.plan = Plan::End(expiry);
                 // One that is over already needs no warning.
-                if self.at().is_some_and(|end| end <= now) { self.due(now, quiet) } else { tell(Event::TokenExpiring { expiry }) }
+                if self.at().is_some_and(|end| end <= now) {
+                    self.due(now, quiet)
+                } else {
+                    tell(Event::TokenExpiring { expiry })
+                }
             }
             Plan::End(expiry) => {
                 self.plan = Plan::Nothing;
@@ -187,7 +191,10 @@ mod tests {
         assert!(clock.deadline().is_none(), "the time is not known");
         clock.wall(Instant(0), Some(WALL));
         assert_eq!(clock.deadline().unwrap().at, Instant(3_480_000));
-        assert!(matches!(clock.due(Instant(3_480_000), true), Due::Tell(Event::TokenExpiring { expiry: 1_700_003_600 })));
+        assert!(matches!(
+            clock.due(Instant(3_480_000), true),
+            Due::Tell(Event::TokenExpiring { expiry: 1_700_003_600 })
+        ));
         clock.fixed(1_700_003_600);
         assert!(matches!(clock.due(Instant(3_600_000), true), Due::Tell(Event::TokenExpired { .. })));
         assert!(clock.deadline().is_none());

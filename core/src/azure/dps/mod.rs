@@ -170,7 +170,9 @@ impl Registration {
                 self.operation = None;
                 self.ask(now, rids, What::Register)
             }
-            300..=499 => self.over(Next::Failed(NotAssigned::Refused(ServiceError::parse(reply.status, reply.payload)))),
+            300..=499 => {
+                self.over(Next::Failed(NotAssigned::Refused(ServiceError::parse(reply.status, reply.payload))))
+            }
             0..=199 => self.over(Next::Failed(NotAssigned::Nonsense("the status of an answer is 200 or above"))),
         }
     }
@@ -263,4 +265,3 @@ fn part_of(whole: Duration, random: u64) -> Duration {
 fn shortened(text: &str, max: usize) -> String {
     text.get(..text.floor_char_boundary(max)).unwrap_or_default().into()
 }
-

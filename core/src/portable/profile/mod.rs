@@ -14,18 +14,23 @@
 //! Nothing here opens a file: names in a profile are meant against the directory that the profile is in, and
 //! [`TencentProfile::resolve`] applies that. A platform's own `device_info.json` is taken in a profile's place.
 
+mod azure;
+mod keys;
+mod tencent;
+mod transport;
+
+pub use azure::{AzureProfile, AzureProof};
+pub use keys::Field;
+pub use tencent::TencentProfile;
+pub use transport::{Transport, UnknownTransport};
+
 use crate::{
     json::{self, JsonError},
-    tencent::{
-        device_info::{DeviceInfo, DeviceInfoError},
-        endpoint::{self, Region, Server},
-    },
+    tencent::device_info::{DeviceInfo, DeviceInfoError},
 };
-use alloc::{
-    boxed::Box,
-    string::{String, ToString as _},
-};
-use core::{fmt, str::FromStr};
+use alloc::{boxed::Box, string::String};
+use core::fmt;
+use keys::{CLOUD, Keys};
 use serde_json::{Map, Value};
 
 /// Largest file that is read, in bytes.
@@ -47,132 +52,9 @@ pub enum Source {
 pub enum Profile {
     /// `"cloud": "tencent"`
     Tencent(TencentProfile),
+    /// `"cloud": "azure"`
+    Azure(Box<AzureProfile>),
 }
-
-/// A device of Tencent Cloud IoT Hub.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "the simulator writes it field by field")]
-pub struct TencentProfile {
-    /// `device_info`: the file with the identity, in the platform's own form.
-    pub device_info: String,
-    /// `transport`. Default `tls`.
-    pub transport: Transport,
-    /// `host`, a bare name or address. Default: the platform's own, by product, region and transport.
-    pub host: Option<String>,
-    /// `port`, not 0. Default: the transport's usual one.
-    pub port: Option<u16>,
-    /// `ca`: the PEM file with the authority of the server's certificate; it replaces every other. Default: the one
-    /// that the device's own file names, or the system's.
-    pub ca: Option<String>,
-}
-
-impl TencentProfile {
-    /// Passes each file name through `join`, which puts the directory of the profile before relative ones.
-    #[must_use]
-    pub fn resolve(&self, join: impl Fn(&str) -> String) -> Self {
-        let (device_info, ca) = (join(&self.device_info), self.ca.as_deref().map(join));
-        Self { device_info, ca, ..self.clone() }
-    }
-
-    /// Where to connect, for a device of this region.
-    pub fn server(&self, region: Region) -> Server {
-        Server { region, transport: self.transport.into(), domain: self.host.clone(), port: self.port }
-    }
-}
-
-/// How packets travel.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-#[allow(clippy::exhaustive_enums, reason = "MQTT's ways over a network; a program matches them")]
-pub enum Transport {
-    /// `tcp`: nothing is encrypted.
-    Tcp,
-    /// `tls`
-    #[default]
-    Tls,
-    /// `ws`: WebSocket; nothing is encrypted.
-    Ws,
-    /// `wss`: WebSocket on TLS.
-    Wss,
-}
-
-impl Transport {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::Tcp, Self::Tls, Self::Ws, Self::Wss];
-
-    /// Its name: `tcp`, `tls`, `ws` or `wss`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-        }
-    }
-
-    /// Whether it is encrypted.
-    pub fn is_secure(self) -> bool {
-        match self {
-            Self::Tls | Self::Wss => true,
-            Self::Tcp | Self::Ws => false,
-        }
-    }
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A text that names no transport.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_structs, reason = "it says one thing")]
-pub struct UnknownTransport;
-
-impl fmt::Display for UnknownTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write tcp, tls, ws or wss")
-    }
-}
-
-impl core::error::Error for UnknownTransport {}
-
-impl FromStr for Transport {
-    type Err = UnknownTransport;
-
-    fn from_str(name: &str) -> Result<Self, UnknownTransport> {
-        Self::ALL.into_iter().find(|transport| transport.name() == name).ok_or(UnknownTransport)
-    }
-}
-
-impl From<Transport> for endpoint::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Tcp => Self::Tcp,
-            Transport::Tls => Self::Tls,
-            Transport::Ws => Self::WebSocket,
-            Transport::Wss => Self::SecureWebSocket,
-        }
-    }
-}
-
-/// A key of a profile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Field {
-    /// Its name in the file.
-    pub name: &'static str,
-    /// What it has to hold.
-    pub fix: &'static str,
-}
-
-const CLOUD: Field = Field { name: "cloud", fix: "write \"tencent\"" };
-const DEVICE_INFO: Field = Field { name: "device_info", fix: "name the device's file, such as \"device_info.json\"" };
-const TRANSPORT: Field = Field { name: "transport", fix: "write \"tcp\", \"tls\", \"ws\" or \"wss\", or leave it out" };
-const HOST: Field = Field { name: "host", fix: "write a bare host name or address, or leave it out" };
-const PORT: Field = Field { name: "port", fix: "write a number from 1 to 65535, or leave it out" };
-const CA: Field = Field { name: "ca", fix: "name the authority's PEM file, or leave it out" };
-const FIELDS: [Field; 6] = [CLOUD, DEVICE_INFO, TRANSPORT, HOST, PORT, CA];
 
 /// Why a file is no profile. `Display` names the key and what to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -192,7 +74,14 @@ pub enum ProfileError {
     /// A key holds what it cannot.
     Invalid(Field),
     /// There is a key that a profile does not have: a misspelt one would be ignored otherwise.
-    UnknownKey(String),
+    UnknownKey {
+        /// Its name.
+        name: String,
+        /// Those that there are.
+        known: &'static [Field],
+    },
+    /// There are two keys of which a profile has one.
+    Both(Field, Field),
     /// It is a `device_info.json`, and wrong as such.
     Device(DeviceInfoError),
 }
@@ -205,9 +94,12 @@ impl fmt::Display for ProfileError {
             Self::NotAnObject => f.write_str("the file is no JSON object: write {\"cloud\": …}"),
             Self::Missing(field) => write!(f, "`{}` is missing: {}", field.name, field.fix),
             Self::Invalid(field) => write!(f, "`{}` cannot be used: {}", field.name, field.fix),
-            Self::UnknownKey(name) => {
+            Self::UnknownKey { name, known } => {
                 write!(f, "`{name}` is no key of a profile: use")?;
-                FIELDS.iter().try_for_each(|field| write!(f, " {}", field.name))
+                known.iter().try_for_each(|field| write!(f, " {}", field.name))
+            }
+            Self::Both(one, other) => {
+                write!(f, "`{}` and `{}` exclude each other: leave one out", one.name, other.name)
             }
             Self::Device(error) => error.fmt(f),
         }
@@ -239,41 +131,20 @@ impl Source {
 
 impl Profile {
     fn read(keys: &Map<String, Value>) -> Result<Self, ProfileError> {
-        if let Some(unknown) = keys.keys().find(|key| FIELDS.iter().all(|field| field.name != key.as_str())) {
-            return Err(ProfileError::UnknownKey(unknown.clone()));
+        let keys = Keys(keys);
+        match keys.need(CLOUD)? {
+            "tencent" => TencentProfile::read(&keys).map(Self::Tencent),
+            "azure" => AzureProfile::read(&keys).map(|profile| Self::Azure(Box::new(profile))),
+            _ => Err(ProfileError::Invalid(CLOUD)),
         }
-        if text(keys, CLOUD)?.ok_or(ProfileError::Missing(CLOUD))? != "tencent" {
-            return Err(ProfileError::Invalid(CLOUD));
-        }
-        let device_info = text(keys, DEVICE_INFO)?.ok_or(ProfileError::Missing(DEVICE_INFO))?.to_string();
-        let transport = match text(keys, TRANSPORT)? {
-            Some(name) => name.parse().map_err(|_| ProfileError::Invalid(TRANSPORT))?,
-            None => Transport::default(),
-        };
-        let port = match keys.get(PORT.name) {
-            Some(value) => Some(port(value).ok_or(ProfileError::Invalid(PORT))?),
-            None => None,
-        };
-        let host = text(keys, HOST)?.map(String::from);
-        let ca = text(keys, CA)?.map(String::from);
-        Ok(Self::Tencent(TencentProfile { device_info, transport, host, port, ca }))
     }
 
-    /// The profile as JSON text, ended by a line feed; [`Source::parse`] takes it back.
+    /// The file: the keys that are not at their default, one to a line. With a key in it, it is a secret.
     pub fn to_json(&self) -> String {
-        let Self::Tencent(profile) = self;
         let mut keys = Map::new();
-        keys.insert(CLOUD.name.into(), "tencent".into());
-        keys.insert(DEVICE_INFO.name.into(), profile.device_info.as_str().into());
-        keys.insert(TRANSPORT.name.into(), profile.transport.name().into());
-        if let Some(host) = &profile.host {
-            keys.insert(HOST.name.into(), host.as_str().into());
-        }
-        if let Some(port) = profile.port {
-            keys.insert(PORT.name.into(), port.into());
-        }
-        if let Some(ca) = &profile.ca {
-            keys.insert(CA.name.into(), ca.as_str().into());
+        match self {
+            Self::Tencent(profile) => profile.write(&mut keys),
+            Self::Azure(profile) => profile.write(&mut keys),
         }
         let mut text = alloc::format!("{:#}", Value::Object(keys));
         text.push('\n');
@@ -281,28 +152,16 @@ impl Profile {
     }
 }
 
-/// The text of a key, if it is there; it must not be empty.
-fn text(keys: &Map<String, Value>, field: Field) -> Result<Option<&str>, ProfileError> {
-    match keys.get(field.name) {
-        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-        Some(_) => Err(ProfileError::Invalid(field)),
-        None => Ok(None),
-    }
-}
-
-fn port(value: &Value) -> Option<u16> {
-    u16::try_from(value.as_u64()?).ok().filter(|port| *port != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::format;
+    use crate::tencent::endpoint::{Region, Server};
+    use alloc::{format, string::ToString as _};
 
     fn tencent(file: &str) -> Result<TencentProfile, ProfileError> {
         match Source::parse(file.as_bytes())? {
             Source::Profile(Profile::Tencent(profile)) => Ok(profile),
-            Source::TencentDevice(device) => panic!("{device:?}"),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -338,8 +197,8 @@ mod tests {
     #[test]
     fn each_wrong_key_is_named_with_its_fix() {
         let cases = [
-            (r#"{"device_info":"d"}"#, "`cloud` is missing: write \"tencent\""),
-            (r#"{"cloud":"azure","device_info":"d"}"#, "`cloud` cannot be used: write \"tencent\""),
+            (r#"{"device_info":"d"}"#, "`cloud` is missing: write \"tencent\" or \"azure\""),
+            (r#"{"cloud":"aws","device_info":"d"}"#, "`cloud` cannot be used: write \"tencent\" or \"azure\""),
             (r#"{"cloud":"tencent"}"#, "`device_info` is missing: name the device's file"),
             (r#"{"cloud":"tencent","device_info":7}"#, "`device_info` cannot be used"),
             (r#"{"cloud":"tencent","device_info":"d","transport":"TCP"}"#, "`transport` cannot be used: write \"tcp\""),

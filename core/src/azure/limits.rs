@@ -6,8 +6,9 @@ use core::time::Duration;
 pub const MESSAGE: usize = 256 * 1024;
 /// Largest answer to a direct method, in bytes.
 pub const METHOD: usize = 128 * 1024;
-/// Largest patch of reported properties, in bytes of JSON; the hub allows the whole section no more.
-pub const TWIN: usize = 32 * 1024;
+/// Largest patch of reported properties, in bytes of JSON: the 32 KiB that the hub allows the whole section, less what a
+/// packet adds to them, so that it fits the reserve of the set-up lane.
+pub const TWIN: usize = 32 * 1024 - 128;
 /// How deep objects and arrays may nest inside the reported properties.
 pub const TWIN_DEPTH: usize = 10;
 /// Longest key of a reported property, in bytes.

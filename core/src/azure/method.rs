@@ -46,7 +46,9 @@ pub struct MethodAnswer {
 
 impl MethodCall {
     /// Makes the answer. `status` is the device's to choose: 200 done, 202 accepted and going on, 400 bad payload, 404
-    /// unknown method, 500 failed. `payload` is any JSON value, or `None` for an empty body; 128 KiB at most.
+    /// unknown method, 500 failed. `payload` is any JSON value, or `None` for an empty body; 128 KiB at most at the hub, 32
+    /// KiB by default at the link, which holds answers in a reserve
+    /// ([`Limits::reserve_bytes`](crate::limits::Limits::reserve_bytes)).
     ///
     /// The command ends in [`Answer::Sent`](super::Answer::Sent). It is rejected as
     /// [`Rejected::Invalid`] where the call was answered before or its 30 s are over.

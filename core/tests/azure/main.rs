@@ -3,10 +3,15 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::unreachable,
     clippy::indexing_slicing,
     clippy::wildcard_enum_match_arm,
     reason = "tests fail by panicking"
 )]
 
+mod bench;
+mod messages;
+mod methods;
 mod provisioning;
 mod rig;
+mod twin;

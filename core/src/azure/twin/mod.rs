@@ -360,7 +360,11 @@ impl TwinSync {
         if !self.online {
             return;
         }
-        for request in self.requests.iter_mut().filter(|request| request.state == State::Waiting) {
+        let mut doomed = None;
+        for (at, request) in self.requests.iter_mut().enumerate() {
+            if request.state != State::Waiting {
+                continue;
+            }
             let rid = rids.next();
             let sent = match request.kind {
                 Kind::Whole | Kind::Get(_) => publish(cx, &Topic::TwinGet { rid }, &[]),
@@ -374,7 +378,13 @@ impl TwinSync {
                 // A full link has room in a moment.
                 Err(_) => State::Delayed { until: cx.now.after(LINK_BUSY) },
             };
+            if matches!(sent, Err(Rejected::Invalid(_) | Rejected::Unsupported(_))) {
+                doomed = Some(at);
+            }
             request.tries = request.tries.saturating_add(1);
+        }
+        if let Some(at) = doomed {
+            self.give_up(cx, at, None, Failure::Refused(TOO_LARGE));
         }
     }
 
@@ -411,15 +421,13 @@ const DELAYS: u8 = 8;
 /// Spread of these waits, in milliseconds.
 const JITTER: u64 = 1000;
 
-/// Sends a request. A patch that the reserve of the set-up lane cannot hold goes with the application's traffic.
+/// The status of a patch that the link cannot carry.
+const TOO_LARGE: u16 = 413;
+
 fn publish(cx: &mut Cx<'_>, topic: &Topic<'_>, payload: &[u8]) -> Result<Tag, Rejected> {
-    let (tag, topic): (Tag, String) = (cx.tag(), topic.to_string());
-    let (now, qos, retain, ttl) = (cx.now, QoS::AtMostOnce, false, None);
-    let mut on = |lane| cx.link.publish(now, Publish { tag, lane, topic: &[&topic], payload, qos, retain, ttl });
-    match on(Lane::Setup) {
-        Err(Rejected::Invalid(_)) => on(Lane::App)?,
-        other => other?,
-    }
+    let (tag, topic) = (cx.tag(), topic.to_string());
+    let (lane, qos, retain, ttl) = (Lane::Setup, QoS::AtMostOnce, false, None);
+    cx.link.publish(cx.now, Publish { tag, lane, topic: &[&topic], payload, qos, retain, ttl })?;
     Ok(tag)
 }
 

@@ -121,7 +121,7 @@ impl Azure {
         }
     }
 
-    fn dial_service(&mut self, cx: &mut Cx<'_>) -> Result<Dial, Fatal> {
+    fn dial_service(&mut self, cx: &Cx<'_>) -> Result<Dial, Fatal> {
         let abilities = cx.link.abilities();
         let Some(provisioner) = &self.provisioner else { return Ok(Dial::Wait) };
         let provisioning = provisioner.config();
@@ -364,7 +364,12 @@ impl Azure {
             Refusal::IdentifierRejected if hub && !assigned => {
                 self.give_up(cx, "the hub refuses the client id: check device id and module id");
             }
-            _ => {}
+            Refusal::ProtocolVersion
+            | Refusal::IdentifierRejected
+            | Refusal::ServerUnavailable
+            | Refusal::BadCredentials
+            | Refusal::NotAuthorized
+            | Refusal::Unspecified => {}
         }
         if let Some(check) = check(refusal, hub, &self.config.proof) {
             self.tell(Event::Refused { refusal, check });
@@ -535,6 +540,7 @@ fn check(refusal: Refusal, hub: bool, proof: &Proof) -> Option<&'static str> {
             Proof::Key(_) => "id scope, registration id, key and clock; for a group, that the key was derived",
             Proof::Token(_) | Proof::Certificate => "id scope, and the enrolment of the certificate or its authority",
         },
-        _ => return None,
+        (Refusal::Unspecified, _) => "host, credentials and certificate: the modem does not say which",
+        (Refusal::ServerUnavailable, _) => return None,
     })
 }

@@ -37,8 +37,6 @@ pub(super) struct Provisioner {
     registration: Registration,
     home: Option<Home>,
     store: Store,
-    /// Why no record may be written over the one that is stored.
-    foreign: bool,
     /// The service is asked next, though there may be a hub.
     wanted: bool,
     /// The connection to the service came up.
@@ -46,8 +44,8 @@ pub(super) struct Provisioner {
     /// When a hub's refusal last made us register.
     questioned: Option<Instant>,
     failures: u8,
-    /// The service's 401 was answered with a fresh token once.
-    resigned: bool,
+    /// Answers of 401 in this registration.
+    unauthorized: u8,
     not_before: Option<Instant>,
     /// Registrations in a row that ended without a verdict.
     fruitless: u32,
@@ -62,6 +60,8 @@ enum Store {
     Loading,
     /// Nothing is under way.
     Idle,
+    /// It holds a record that is not ours to replace.
+    Foreign,
     /// An assignment is being written.
     Storing(Box<Assignment>),
 }
@@ -89,12 +89,11 @@ impl Provisioner {
             registration,
             home: None,
             store: Store::Unasked,
-            foreign: false,
             wanted: false,
             up: false,
             questioned: None,
             failures: 0,
-            resigned: false,
+            unauthorized: 0,
             not_before: None,
             fruitless: 0,
             fatal: None,
@@ -122,7 +121,7 @@ impl Provisioner {
                 return Whither::Wait;
             }
             Store::Loading | Store::Storing(_) => return Whither::Wait,
-            Store::Idle => {}
+            Store::Idle | Store::Foreign => {}
         }
         if let Some(Home { hub, device }) = self.home.as_ref().filter(|_| !self.wanted) {
             return Whither::Hub(hub.clone(), Whom::device(device.clone()));
@@ -146,7 +145,7 @@ impl Provisioner {
         self.wanted = true;
         self.fatal = None;
         self.not_before = None;
-        self.resigned = false;
+        self.unauthorized = 0;
     }
 
     /// The filter for the service's answers.
@@ -199,11 +198,11 @@ impl Provisioner {
         } else if self.home.is_none()
             && let Cause::Refused(refusal @ (Refusal::ProtocolVersion | Refusal::IdentifierRejected)) = cause
         {
-            self.fatal = Some(Fatal::Invalid(match refusal {
-                Refusal::IdentifierRejected => {
-                    "the provisioning service refuses the registration id: with a certificate, it must be its common name"
-                }
-                _ => "the provisioning host refuses MQTT 3.1.1",
+            let identifier = refusal == Refusal::IdentifierRejected;
+            self.fatal = Some(Fatal::Invalid(if identifier {
+                "the provisioning service refuses the registration id: with a certificate, it must be its common name"
+            } else {
+                "the provisioning host refuses MQTT 3.1.1"
             }));
         }
     }
@@ -228,7 +227,7 @@ impl Provisioner {
         if (refused || self.failures >= FAILURES) && allowed {
             self.questioned = Some(now);
             self.failures = 0;
-            self.resigned = false;
+            self.unauthorized = 0;
             self.wanted = true;
         }
         self.wanted
@@ -249,7 +248,9 @@ impl Provisioner {
                 }
                 Ok(_) => Some(Event::StoredHubUnusable("its hub lies outside the allowed domains")),
                 Err(unusable) => {
-                    self.foreign = !unusable.worthless;
+                    if !unusable.worthless {
+                        self.store = Store::Foreign;
+                    }
                     Some(Event::StoredHubUnusable(unusable.why))
                 }
             },
@@ -259,13 +260,11 @@ impl Provisioner {
 
     /// The assignment was stored, or not: now it is used.
     pub(super) fn stored(&mut self, done: Result<(), StoreFailed>) -> Option<Event> {
-        match core::mem::replace(&mut self.store, Store::Idle) {
-            Store::Storing(assignment) => Some(self.arrive(*assignment, done.is_ok())),
-            other => {
-                self.store = other;
-                None
-            }
+        if !matches!(self.store, Store::Storing(_)) {
+            return None;
         }
+        let Store::Storing(assignment) = core::mem::replace(&mut self.store, Store::Idle) else { return None };
+        Some(self.arrive(*assignment, done.is_ok()))
     }
 
     /// Whether an assigned hub is one that we go to.
@@ -310,7 +309,7 @@ impl Provisioner {
 
     /// Stores the assignment before it is used.
     fn keep(&mut self, cx: &mut Cx<'_>, assignment: Box<Assignment>) -> Option<Event> {
-        if self.foreign {
+        if matches!(self.store, Store::Foreign) {
             return Some(self.arrive(*assignment, false));
         }
         let home = Home { hub: assignment.hub.clone(), device: assignment.device.clone() };
@@ -333,11 +332,9 @@ impl Provisioner {
     /// A registration ended without a hub.
     fn ended(&mut self, cx: &mut Cx<'_>, why: NotAssigned) -> Option<Event> {
         cx.redial();
-        if let NotAssigned::Refused(error) = &why
-            && error.status == 401
-            && self.signs
-            && !core::mem::replace(&mut self.resigned, true)
-        {
+        let unauthorized = matches!(&why, NotAssigned::Refused(error) if error.status == 401);
+        if unauthorized && self.signs && self.unauthorized == 0 {
+            self.unauthorized = 1;
             // The next dial signs anew, by a clock that was asked again.
             cx.act(Action::AskWall);
             return None;
@@ -346,14 +343,13 @@ impl Provisioner {
             self.settle();
             return Some(Event::NotAssigned(why));
         }
-        match verdict(&why) {
-            Some(fatal) => self.fatal = Some(fatal),
-            None => {
-                let random = cx.rng().next_u64();
-                let wait = Backoff::default().delay(Class::Permanent, self.fruitless, random);
-                self.fruitless = self.fruitless.saturating_add(1);
-                self.not_before = Some(cx.now.after(wait));
-            }
+        self.unauthorized = 0;
+        self.fatal = verdict(&why);
+        if self.fatal.is_none() {
+            let random = cx.rng().next_u64();
+            let wait = Backoff::default().delay(Class::Permanent, self.fruitless, random);
+            self.fruitless = self.fruitless.saturating_add(1);
+            self.not_before = Some(cx.now.after(wait));
         }
         Some(Event::NotAssigned(why))
     }
@@ -361,7 +357,7 @@ impl Provisioner {
     /// The service is not asked any more.
     fn settle(&mut self) {
         self.wanted = false;
-        self.resigned = false;
+        self.unauthorized = 0;
         self.registration.reset();
     }
 }

@@ -1,3 +1,5 @@
 //! Azure IoT: one file for each part of the platform.
 
 pub(super) mod hub;
+pub(super) mod identity;
+pub(super) mod provisioning;

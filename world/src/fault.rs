@@ -1,11 +1,12 @@
 //! What can go wrong, and how a seed chooses what goes wrong when.
 
 use crate::{
-    pipe::{Direction, Seen, Shape},
+    pipe::{Direction, Noise, Seen, Shape},
     store::Crash,
 };
 use core::time::Duration;
 use skytether_core::{io::Cause, rng::Rng, time::Instant};
+use skytether_simulator::modem;
 
 /// One thing that goes wrong, or is made right again.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -47,6 +48,24 @@ pub enum Fault {
         cause: Cause,
         /// How long.
         time: Duration,
+    },
+    /// The device's modem misbehaves.
+    Modem {
+        /// Device.
+        device: usize,
+        /// How.
+        fault: modem::Fault,
+    },
+    /// The next bytes on the device's serial line are spoilt.
+    Noise {
+        /// Device.
+        device: usize,
+        /// In this direction: `Up` is what the device says.
+        direction: Direction,
+        /// How many.
+        bytes: u16,
+        /// How.
+        noise: Noise,
     },
     /// The broker forgets the device's session, and the connection with it.
     Wipe {
@@ -121,15 +140,24 @@ pub struct Mix {
     pub store: bool,
     /// Devices lose their power, in the middle of writes too.
     pub power: bool,
+    /// Modems misbehave, and their serial lines.
+    pub modem: bool,
 }
 
 impl Mix {
-    /// All there is.
+    /// All that can happen to a device without a modem.
     pub const ALL: Self =
-        Self { network: true, restarts: true, wipes: true, takeovers: true, store: true, power: true };
+        Self { network: true, restarts: true, wipes: true, takeovers: true, store: true, power: true, modem: false };
     /// The network alone.
-    pub const NETWORK: Self =
-        Self { network: true, restarts: false, wipes: false, takeovers: false, store: false, power: false };
+    pub const NETWORK: Self = Self {
+        network: true,
+        restarts: false,
+        wipes: false,
+        takeovers: false,
+        store: false,
+        power: false,
+        modem: false,
+    };
 
     fn kinds(self) -> Vec<Kind> {
         let mut kinds = Vec::new();
@@ -140,6 +168,7 @@ impl Mix {
         also(self.takeovers, &[Kind::Takeover]);
         also(self.store, &[Kind::StoreFails, Kind::StoreSlow, Kind::StoreSlow]);
         also(self.power, &[Kind::PowerCut, Kind::CrashInWrite, Kind::CrashInWrite]);
+        also(self.modem, &[Kind::Modem, Kind::Modem, Kind::Noise]);
         kinds
     }
 }
@@ -158,6 +187,8 @@ enum Kind {
     StoreSlow,
     PowerCut,
     CrashInWrite,
+    Modem,
+    Noise,
 }
 
 /// Draws `count` faults over `span`, in the order of time. Bad pipes and slow stores are good again within five minutes.
@@ -186,6 +217,8 @@ fn passing(fault: Fault) -> Option<Fault> {
         Fault::Cut { .. }
         | Fault::Stall { .. }
         | Fault::Refuse { .. }
+        | Fault::Modem { .. }
+        | Fault::Noise { .. }
         | Fault::Wipe { .. }
         | Fault::Restart { .. }
         | Fault::Takeover { .. }
@@ -226,7 +259,32 @@ fn draw(rng: &mut Rng, kind: Kind, device: usize) -> Fault {
             let crash = if rng.up_to(1) == 0 { Crash::Before } else { Crash::After };
             Fault::CrashInWrite { device, nth: rng.up_to(8), crash, down: ms(rng, 5000) }
         }
+        Kind::Modem => Fault::Modem { device, fault: misbehaviour(rng) },
+        Kind::Noise => {
+            let noise = if rng.up_to(1) == 0 { Noise::Lost } else { Noise::Garbled };
+            Fault::Noise { device, direction: direction(rng), bytes: few(rng, 30), noise }
+        }
     }
+}
+
+fn misbehaviour(rng: &mut Rng) -> modem::Fault {
+    match rng.up_to(9) {
+        0 => modem::Fault::Garbage(few(rng, 60)),
+        1 => modem::Fault::Garble(few(rng, 20)),
+        2 => modem::Fault::Lose(few(rng, 20)),
+        3 => modem::Fault::Twice(few(rng, 4)),
+        4 => modem::Fault::Deaf(few(rng, 4)),
+        5 => modem::Fault::Silence(ms(rng, 20_000)),
+        6 => modem::Fault::Interleave(few(rng, 4)),
+        7 => modem::Fault::Reset,
+        8 => modem::Fault::NoWifi(ms(rng, 30_000)),
+        _ => modem::Fault::NoMqtt,
+    }
+}
+
+/// At least one.
+fn few(rng: &mut Rng, most: u64) -> u16 {
+    u16::try_from(1 + rng.up_to(most - 1)).unwrap_or(1)
 }
 
 /// A shape that makes trouble: slow, tiny pieces, little room, slow to open.

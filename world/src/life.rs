@@ -64,6 +64,7 @@ impl Plan {
             takeovers: coin(),
             store: persist && coin(),
             power: persist && coin(),
+            modem: false,
         };
         let next_packet_id = if coin() { 65_530 } else { 1 };
         let resubscribe_always = coin();

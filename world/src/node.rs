@@ -12,8 +12,11 @@ use skytether_core::{
     io::{Cause, Machine, Tag},
     time::Instant,
 };
-use skytether_simulator::broker::ConnId;
-use std::collections::BTreeSet;
+use skytether_simulator::{
+    broker::ConnId,
+    modem::{self, Modem},
+};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a device is made with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +40,28 @@ pub(crate) struct PendingCut {
     pub(crate) seen: Seen,
 }
 
+/// A modem, and its pipes to the broker.
+#[derive(Debug)]
+pub(crate) struct Module {
+    pub(crate) modem: Modem,
+    /// How the serial line carries bytes.
+    pub(crate) line: Shape,
+    pub(crate) pipes: BTreeMap<modem::Pipe, ConnId>,
+    /// How the last of them is encrypted, for the broker's side: the bytes are plain here.
+    pub(crate) secured: Option<modem::Tls>,
+    /// The device's certificate (DER), which it shows then.
+    pub(crate) certificate: Vec<u8>,
+    /// When it is to be called.
+    pub(crate) wake: Option<Instant>,
+}
+
+impl Module {
+    pub(crate) fn new(modem: Modem, certificate: Vec<u8>) -> Self {
+        let pipes = BTreeMap::new();
+        Self { modem, line: Shape::LINE, pipes, secured: None, certificate, wake: None }
+    }
+}
+
 /// What an application has seen, and when.
 pub(crate) type Story<M> = Vec<(Instant, Told<<M as Machine>::Event, <M as Machine>::Answer>)>;
 
@@ -45,6 +70,10 @@ pub(crate) struct Node<M: Resident> {
     pub(crate) birth: Box<dyn FnMut(Birth) -> M>,
     pub(crate) life: u32,
     pub(crate) conn: Option<ConnId>,
+    /// What is at the other end of its serial line.
+    pub(crate) module: Option<Box<Module>>,
+    /// Its pipe is the serial line.
+    pub(crate) on_line: bool,
     /// The pipe is open, as the device was told.
     pub(crate) open: bool,
     pub(crate) shape: Shape,
@@ -79,6 +108,8 @@ impl<M: Resident> Node<M> {
             birth,
             life: 0,
             conn: None,
+            module: None,
+            on_line: false,
             open: false,
             shape,
             refused: (Instant::ZERO, Cause::Unreachable),

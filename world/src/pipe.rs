@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 use skytether_core::time::Instant;
+use skytether_simulator::modem;
 use std::collections::VecDeque;
 
 /// Which way bytes go.
@@ -26,6 +27,12 @@ pub struct Shape {
     pub room: usize,
     /// From asking for the pipe to having it.
     pub opening: Duration,
+}
+
+impl Shape {
+    /// A serial line: 1 ms, pieces as a UART's buffer gives them, there at once.
+    pub const LINE: Self =
+        Self { latency: Duration::from_millis(1), piece: 120, room: 4096, opening: Duration::from_millis(1) };
 }
 
 impl Default for Shape {
@@ -57,6 +64,20 @@ impl Seen {
     pub const NEVER: Self = Self { device: None, broker: None };
 }
 
+/// What a bad line does to bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_enums, reason = "tests write it down")]
+pub enum Noise {
+    /// They do not arrive.
+    #[default]
+    Lost,
+    /// They arrive as others.
+    Garbled,
+}
+
+/// Turns letters and line ends into each other.
+const GARBLE: u8 = 0x47;
+
 /// The bytes of one direction.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
@@ -65,6 +86,8 @@ pub(crate) struct Lane {
     delivered: u64,
     last: Instant,
     held_until: Instant,
+    /// So many bytes are spoilt, and how.
+    spoil: (u16, Noise),
     /// The pipe breaks when so many bytes are delivered.
     cut_at: Option<u64>,
     /// The sender has ended; the receiver hears of it behind the last byte.
@@ -93,8 +116,25 @@ impl Lane {
     pub(crate) fn push(&mut self, now: Instant, shape: &Shape, bytes: &[u8]) {
         let at = now.after(shape.latency.max(Duration::from_millis(1))).max(self.last);
         self.last = at;
+        let bytes = self.spoilt(bytes);
         self.waiting += bytes.len();
-        self.queue.push_back((at, bytes.to_vec()));
+        self.queue.push_back((at, bytes));
+    }
+
+    /// What is left of bytes that are sent.
+    fn spoilt(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let (left, noise) = &mut self.spoil;
+        let (bad, good) = bytes.split_at(bytes.len().min(usize::from(*left)));
+        *left -= u16::try_from(bad.len()).unwrap_or(*left);
+        match noise {
+            Noise::Lost => good.to_vec(),
+            Noise::Garbled => bad.iter().map(|byte| byte ^ GARBLE).chain(good.iter().copied()).collect(),
+        }
+    }
+
+    /// So many of the bytes sent from now on are spoilt.
+    pub(crate) fn spoil(&mut self, bytes: u16, noise: Noise) {
+        self.spoil = (bytes, noise);
     }
 
     /// When there is something to look at; `None`: nothing is on its way, or it will never arrive.
@@ -160,13 +200,25 @@ impl Lane {
     }
 }
 
+/// What is at the ends of a pipe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ends {
+    /// A device and the broker.
+    Direct,
+    /// This device and its modem.
+    Serial(usize),
+    /// A device's modem, which calls the pipe so, and the broker.
+    Radio(modem::Pipe),
+}
+
 /// One pipe, from its opening until both ends have let go of it.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    /// The device that holds the one end; `None`: it has let go, or a stranger opened it.
+    pub(crate) ends: Ends,
+    /// The device that holds the one end, or whose modem does; `None`: it has let go, or a stranger opened it.
     pub(crate) device: Option<usize>,
-    /// Whether the broker holds the other.
-    pub(crate) broker: bool,
+    /// Whether the other is held: by the broker, or by the modem.
+    pub(crate) far: bool,
     pub(crate) cut: bool,
     /// When the cut is noticed.
     pub(crate) seen: Seen,
@@ -175,8 +227,8 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    pub(crate) fn new(device: Option<usize>) -> Self {
-        Self { device, broker: true, cut: false, seen: Seen::AT_ONCE, up: Lane::default(), down: Lane::default() }
+    pub(crate) fn new(ends: Ends, device: Option<usize>) -> Self {
+        Self { ends, device, far: true, cut: false, seen: Seen::AT_ONCE, up: Lane::default(), down: Lane::default() }
     }
 
     pub(crate) fn lane(&mut self, direction: Direction) -> &mut Lane {
@@ -188,7 +240,7 @@ impl Pipe {
 
     /// Whether nobody holds it any more.
     pub(crate) fn is_over(&self) -> bool {
-        let up_done = !self.broker;
+        let up_done = !self.far;
         let down_done = self.device.is_none();
         up_done && down_done
     }

@@ -81,6 +81,12 @@ impl Console {
         self.wait_until = None;
     }
 
+    /// Its faults end.
+    pub(super) fn behave(&mut self) {
+        self.silent_until = None;
+        (self.garble, self.lose, self.twice, self.interleave) = (0, 0, 0, 0);
+    }
+
     /// Whether it is silent, and deaf, now.
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.silent_until.is_some_and(|until| now < until)

@@ -31,6 +31,8 @@ pub enum Fault {
     NoWifi(Duration),
     /// `no-mqtt`: its connection to the broker breaks.
     NoMqtt,
+    /// `behave`: ends all of that.
+    Behave,
 }
 
 /// Longest time of an order.
@@ -47,7 +49,7 @@ impl fmt::Display for FaultError {
             f,
             "{:?} is no misbehaviour of a modem: write garbage=N, garble=N, lose=N, twice=N, deaf=N, interleave=N or \
              length=N with N up to 65535, silence=TIME or no-wifi=TIME with a TIME like 500ms or 30s up to an hour, \
-             reset or no-mqtt",
+             reset, no-mqtt or behave",
             self.0
         )
     }
@@ -78,6 +80,7 @@ fn read(text: &str) -> Option<Fault> {
         "reset" if text == word => Fault::Reset,
         "no-wifi" => Fault::NoWifi(time(figure)?),
         "no-mqtt" if text == word => Fault::NoMqtt,
+        "behave" if text == word => Fault::Behave,
         _ => return None,
     })
 }
@@ -105,6 +108,7 @@ impl fmt::Display for Fault {
             Self::Reset => f.write_str("reset"),
             Self::NoWifi(time) => write!(f, "no-wifi={}ms", time.as_millis()),
             Self::NoMqtt => f.write_str("no-mqtt"),
+            Self::Behave => f.write_str("behave"),
         }
     }
 }
@@ -128,6 +132,7 @@ mod tests {
             Fault::Reset,
             Fault::NoWifi(second * 30),
             Fault::NoMqtt,
+            Fault::Behave,
         ];
         for order in orders {
             assert_eq!(order.to_string().parse(), Ok(order));

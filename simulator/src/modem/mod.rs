@@ -300,6 +300,11 @@ impl Modem {
             Fault::Reset => self.reset(now),
             Fault::NoWifi(time) => self.station.lose(now, time),
             Fault::NoMqtt => self.client.lose(now, &mut self.net),
+            Fault::Behave => {
+                self.console.behave();
+                self.station.behave();
+                (self.deaf, self.wrong_lengths) = (0, 0);
+            }
         }
         self.tell(now);
     }

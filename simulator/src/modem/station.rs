@@ -101,6 +101,11 @@ impl Station {
         }
     }
 
+    /// Networks are within reach again.
+    pub(super) fn behave(&mut self) {
+        self.away_until = None;
+    }
+
     /// It starts anew.
     pub(super) fn reset(&mut self) {
         self.stage = Stage::Off;

@@ -3,11 +3,14 @@
 use super::{Due, World};
 use crate::{
     diary::hex,
-    pipe::{Arrival, Direction},
+    pipe::{Arrival, Direction, Ends},
     resident::Resident,
 };
 use skytether_core::io::{Cause, Input, Machine};
-use skytether_simulator::broker::{ConnId, policy::Policy};
+use skytether_simulator::{
+    broker::{ConnId, policy::Policy},
+    modem::Side,
+};
 
 impl<M: Resident, P: Policy> World<M, P> {
     /// Puts the next arrival of a lane on the agenda, unless it is there.
@@ -28,11 +31,18 @@ impl<M: Resident, P: Policy> World<M, P> {
         let now = self.now;
         let Some(pipe) = self.pipes.get_mut(&conn) else { return };
         pipe.lane(direction).expected = false;
-        let (device, broker) = (pipe.device, pipe.broker);
+        let (ends, device, far) = (pipe.ends, pipe.device, pipe.far);
         let reads = match direction {
             // Who has let go of the pipe throws away what comes.
-            Direction::Up => !broker || self.broker.wants_bytes(conn) || self.broker.wants_close(conn).is_some(),
-            Direction::Down => device.and_then(|device| self.machine(device)).is_none_or(Machine::wants_bytes),
+            Direction::Up if matches!(ends, Ends::Serial(_)) => true,
+            Direction::Up => !far || self.broker.wants_bytes(conn) || self.broker.wants_close(conn).is_some(),
+            Direction::Down => match (device, ends) {
+                (None, _) => true,
+                (Some(device), Ends::Radio(pipe)) => {
+                    self.modem(device).is_none_or(|modem| modem.wants_bytes(Side::Net(pipe)))
+                }
+                (Some(device), Ends::Direct | Ends::Serial(_)) => self.machine(device).is_none_or(Machine::wants_bytes),
+            },
         };
         if !reads {
             return;
@@ -48,22 +58,17 @@ impl<M: Resident, P: Policy> World<M, P> {
                 return;
             }
             Arrival::Bytes(bytes) => match direction {
-                Direction::Up if broker => {
-                    self.broker.receive(now, conn, &bytes);
-                    self.break_if_due(conn);
-                    self.freed(device);
-                }
+                Direction::Up if far => self.goes_up(conn, ends, device, &bytes),
                 Direction::Down => {
                     // The cut comes with the byte: whoever sees it at once sees it right after.
                     self.break_if_due(conn);
                     if let Some(device) = device {
-                        self.note(|| format!("{device} < {}", hex(&bytes)));
-                        if let Some(node) = self.nodes.get_mut(device) {
-                            node.wire.hears(&bytes);
-                        }
-                        self.drive(device, Input::Bytes(&bytes));
+                        self.comes_down(device, ends, &bytes);
                     }
-                    self.pour(conn);
+                    match ends {
+                        Ends::Direct | Ends::Radio(_) => self.pour(conn),
+                        Ends::Serial(_) => self.serve_module_of(device),
+                    }
                 }
                 // Nobody is there to get them; they count all the same.
                 Direction::Up => self.break_if_due(conn),
@@ -75,6 +80,35 @@ impl<M: Resident, P: Policy> World<M, P> {
         }
         self.expect(conn, direction);
         self.serve();
+    }
+
+    /// Bytes come to the broker, or to a modem.
+    fn goes_up(&mut self, conn: ConnId, ends: Ends, device: Option<usize>, bytes: &[u8]) {
+        let now = self.now;
+        match ends {
+            Ends::Direct | Ends::Radio(_) => self.broker.receive(now, conn, bytes),
+            // Whether the device still holds its line or not.
+            Ends::Serial(device) => self.module_hears(device, bytes),
+        }
+        self.break_if_due(conn);
+        match ends {
+            Ends::Direct | Ends::Serial(_) => self.freed(device),
+            Ends::Radio(_) => self.serve_module_of(device),
+        }
+    }
+
+    /// Bytes come to a device, or to its modem.
+    fn comes_down(&mut self, device: usize, ends: Ends, bytes: &[u8]) {
+        match ends {
+            Ends::Direct | Ends::Serial(_) => {
+                self.note(|| format!("{device} < {}", hex(bytes)));
+                if let Some(node) = self.nodes.get_mut(device).filter(|_| ends == Ends::Direct) {
+                    node.wire.hears(bytes);
+                }
+                self.drive(device, Input::Bytes(bytes));
+            }
+            Ends::Radio(pipe) => self.module_receives(device, pipe, bytes),
+        }
     }
 
     /// There may be room in the pipe for more of the device's bytes.
@@ -105,7 +139,7 @@ impl<M: Resident, P: Policy> World<M, P> {
     /// Moves the broker's bytes into the pipe, as much as that takes.
     fn pour(&mut self, conn: ConnId) {
         let now = self.now;
-        let Some(pipe) = self.pipes.get_mut(&conn).filter(|pipe| pipe.broker) else { return };
+        let Some(pipe) = self.pipes.get_mut(&conn).filter(|pipe| pipe.far) else { return };
         let shape = pipe.device.and_then(|device| self.nodes.get(device)).map(|node| node.shape);
         loop {
             let waiting = self.broker.transmit(conn);
@@ -136,10 +170,10 @@ impl<M: Resident, P: Policy> World<M, P> {
     pub(super) fn broker_end(&mut self, conn: ConnId) {
         let now = self.now;
         let Some(pipe) = self.pipes.get_mut(&conn) else { return };
-        if core::mem::replace(&mut pipe.broker, false) {
+        if core::mem::replace(&mut pipe.far, false) {
             pipe.down.ended = true;
             self.broker.closed(now, conn);
-            self.note(|| format!("broker lets go of pipe {conn}"));
+            self.note(|| format!("the far end lets go of pipe {conn}"));
         }
         self.forget_if_over(conn);
         self.expect(conn, Direction::Down);
@@ -150,9 +184,12 @@ impl<M: Resident, P: Policy> World<M, P> {
     pub(super) fn device_end(&mut self, conn: ConnId) {
         let Some(pipe) = self.pipes.get_mut(&conn) else { return };
         let Some(device) = pipe.device.take() else { return };
+        let ends = pipe.ends;
         pipe.up.ended = true;
         self.forget_if_over(conn);
-        if let Some(node) = self.nodes.get_mut(device).filter(|node| node.conn == Some(conn)) {
+        if let Ends::Radio(pipe) = ends {
+            self.radio_ends(device, pipe);
+        } else if let Some(node) = self.nodes.get_mut(device).filter(|node| node.conn == Some(conn)) {
             (node.conn, node.open) = (None, false);
             self.drive(device, Input::Closed(Cause::Lost));
         }

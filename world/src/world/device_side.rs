@@ -4,13 +4,13 @@ use super::{Denied, Due, World};
 use crate::{
     diary::hex,
     node::Birth,
-    pipe::{Direction, Pipe},
+    pipe::{Direction, Ends, Pipe},
     resident::Resident,
     store::{Crash, Write},
     told::Told,
 };
 use core::time::Duration;
-use skytether_core::io::{Action, Cause, Input, Instant, Key, Machine, Reply, Step, StoreFailed};
+use skytether_core::io::{self, Action, Cause, Input, Instant, Key, Machine, Reply, Step, StoreFailed};
 use skytether_simulator::broker::{
     ConnId,
     policy::{Peer, Policy},
@@ -111,7 +111,7 @@ impl<M: Resident, P: Policy> World<M, P> {
             format!("{device} act: {action:?}")
         });
         match action {
-            Action::Open(_) => self.open(device),
+            Action::Open(pipe) => self.open(device, &pipe),
             Action::Close => self.let_go(device),
             Action::Load(key) => {
                 let Some(node) = self.nodes.get(device) else { return Fate::Lives };
@@ -249,19 +249,21 @@ impl<M: Resident, P: Policy> World<M, P> {
     }
 
     /// Opens a pipe, or fails to.
-    fn open(&mut self, device: usize) {
+    fn open(&mut self, device: usize, wanted: &io::Pipe) {
         let conn = self.take_conn();
         let (now, back) = (self.now, self.broker_back);
         let Some(node) = self.nodes.get_mut(device) else { return };
         let old = node.conn.replace(conn);
-        node.open = false;
+        (node.open, node.on_line) = (false, *wanted == io::Pipe::Serial);
         node.dials.push(now);
         let (refused, cause) = node.refused;
         let (opening, ready) = (node.shape.opening, now.after(node.shape.opening));
         if let Some(old) = old {
             self.abandon(old, true);
         }
-        let due = if now < refused {
+        let due = if *wanted == io::Pipe::Serial {
+            return self.open_line(device, conn);
+        } else if now < refused {
             Due::OpenFailed(device, conn, cause)
         } else if ready < back {
             Due::OpenFailed(device, conn, Cause::Unreachable)
@@ -273,13 +275,17 @@ impl<M: Resident, P: Policy> World<M, P> {
 
     pub(super) fn opened(&mut self, device: usize, conn: ConnId) {
         let now = self.now;
+        let Some(node) = self.nodes.get_mut(device).filter(|node| node.conn == Some(conn)) else { return };
+        if node.on_line {
+            node.open = true;
+            return self.line_opened(device, conn);
+        }
         if now < self.broker_back {
             return self.open_failed(device, conn, Cause::Unreachable);
         }
-        let Some(node) = self.nodes.get_mut(device).filter(|node| node.conn == Some(conn)) else { return };
         node.open = true;
         node.wire.opened();
-        let mut pipe = Pipe::new(Some(device));
+        let mut pipe = Pipe::new(Ends::Direct, Some(device));
         if let Some(cut) = node.cut.take() {
             pipe.seen = cut.seen;
             pipe.lane(cut.direction).cut_after(cut.after);
@@ -333,15 +339,17 @@ impl<M: Resident, P: Policy> World<M, P> {
         let now = self.now;
         let node = self.nodes.get_mut(device)?;
         let conn = node.conn.filter(|_| node.open)?;
-        let lane = &mut self.pipes.get_mut(&conn)?.up;
+        let pipe = self.pipes.get_mut(&conn)?;
+        let line = node.module.as_ref().map(|module| module.line).filter(|_| matches!(pipe.ends, Ends::Serial(_)));
+        let (carried, lane) = (line.unwrap_or(node.shape), &mut pipe.up);
         let waiting = node.machine.as_ref()?.transmit();
-        let piece = waiting.get(..lane.room(&node.shape).min(waiting.len()))?;
+        let piece = waiting.get(..lane.room(&carried).min(waiting.len()))?;
         if piece.is_empty() {
             return None;
         }
         let len = piece.len();
-        let found = node.wire.said(now, piece);
-        lane.push(now, &node.shape, piece);
+        let found = if line.is_none() { node.wire.said(now, piece) } else { Ok(()) };
+        lane.push(now, &carried, piece);
         self.diary.note(now, || format!("{device} > {}", hex(piece)));
         if let Err(finding) = found {
             self.breach(device, finding);

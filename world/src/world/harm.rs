@@ -4,7 +4,7 @@ use super::{Due, World};
 use crate::{
     fault::Fault,
     node::PendingCut,
-    pipe::{Direction, Pipe, Seen, Shape},
+    pipe::{Direction, Ends, Pipe, Seen, Shape},
     resident::Resident,
     told::Told,
     watched::Watched,
@@ -36,6 +36,12 @@ impl<M: Resident, P: Policy> World<M, P> {
                 let until = self.now.after(time);
                 if let Some(node) = self.nodes.get_mut(device) {
                     node.refused = (until, cause);
+                }
+            }
+            Fault::Modem { device, fault } => self.misbehave(device, fault),
+            Fault::Noise { device, direction, bytes, noise } => {
+                if let Some(pipe) = self.line_of(device).and_then(|conn| self.pipes.get_mut(&conn)) {
+                    pipe.lane(direction).spoil(bytes, noise);
                 }
             }
             Fault::Wipe { device } => self.wipe(device),
@@ -86,9 +92,20 @@ impl<M: Resident, P: Policy> World<M, P> {
         }
     }
 
-    /// The pipe that the device holds.
-    fn pipe_of(&self, device: usize) -> Option<ConnId> {
-        self.nodes.get(device)?.conn.filter(|conn| self.pipes.contains_key(conn))
+    /// The pipe to the broker that the device holds, or the youngest of its modem's.
+    pub(super) fn pipe_of(&self, device: usize) -> Option<ConnId> {
+        let node = self.nodes.get(device)?;
+        let conn = match &node.module {
+            Some(module) => module.pipes.last_key_value().map(|(_, conn)| *conn),
+            None => node.conn,
+        };
+        conn.filter(|conn| self.pipes.contains_key(conn))
+    }
+
+    /// The serial line that the device holds.
+    fn line_of(&self, device: usize) -> Option<ConnId> {
+        let conn = self.nodes.get(device)?.conn?;
+        self.pipes.get(&conn).filter(|pipe| matches!(pipe.ends, Ends::Serial(_))).map(|_| conn)
     }
 
     fn wipe(&mut self, device: usize) {
@@ -111,10 +128,15 @@ impl<M: Resident, P: Policy> World<M, P> {
     fn restart(&mut self, down: Duration, keep: bool, seen: Option<Duration>) {
         self.serve();
         let now = self.now;
-        let conns: Vec<ConnId> = self.pipes.iter().filter(|(_, pipe)| pipe.broker).map(|(conn, _)| *conn).collect();
+        let conns: Vec<ConnId> = self
+            .pipes
+            .iter()
+            .filter(|(_, pipe)| pipe.far && !matches!(pipe.ends, Ends::Serial(_)))
+            .map(|(conn, _)| *conn)
+            .collect();
         for conn in conns {
             let Some(pipe) = self.pipes.get_mut(&conn) else { continue };
-            pipe.broker = false;
+            pipe.far = false;
             pipe.cut = true;
             pipe.up.lose();
             pipe.down.lose();
@@ -147,7 +169,7 @@ impl<M: Resident, P: Policy> World<M, P> {
         }
         let Some(hello) = self.nodes.get(device).and_then(|node| node.wire.hello().map(<[u8]>::to_vec)) else { return };
         let conn = self.take_conn();
-        self.pipes.insert(conn, Pipe::new(None));
+        self.pipes.insert(conn, Pipe::new(Ends::Direct, None));
         self.broker.connect(now, conn, Peer::default());
         self.broker.receive(now, conn, &hello);
         self.later(stay, Due::StrangerLeaves(conn));

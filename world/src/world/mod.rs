@@ -3,12 +3,13 @@
 mod broker_side;
 mod device_side;
 mod harm;
+mod modem_side;
 
 use crate::{
     breach::Breach,
     diary::{Diary, Keep},
     fault::Fault,
-    node::{Node, Story},
+    node::{Module, Node, Story},
     pipe::{Direction, Pipe, Shape},
     resident::Resident,
     store::Store,
@@ -21,9 +22,12 @@ use skytether_core::{
     link::QoS,
     rng::Rng,
 };
-use skytether_simulator::broker::{
-    Broker, Config, ConnId,
-    policy::{Outgoing, Policy, Target},
+use skytether_simulator::{
+    broker::{
+        Broker, Config, ConnId,
+        policy::{Outgoing, Policy, Target},
+    },
+    modem::{self, Modem},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +54,9 @@ enum Due {
         done: bool,
     },
     Wall(usize, u32),
+    /// A pipe of the device's modem is open, or not.
+    RadioOpened(usize, ConnId, modem::Pipe),
+    RadioFailed(usize, ConnId, modem::Pipe),
     Denied(usize, u32, Denied),
     Born(usize),
     StrangerLeaves(ConnId),
@@ -80,6 +87,8 @@ pub struct World<M: Resident, P: Policy> {
     agenda: BTreeMap<(Instant, u64), Due>,
     next_due: u64,
     wakes: BTreeSet<(Instant, usize)>,
+    /// Those of modems, by the device.
+    module_wakes: BTreeSet<(Instant, usize)>,
     heard: Vec<Heard>,
     dials: Vec<(Instant, String)>,
     diary: Diary,
@@ -117,6 +126,7 @@ impl<M: Resident, P: Policy> World<M, P> {
             agenda: BTreeMap::new(),
             next_due: 0,
             wakes: BTreeSet::new(),
+            module_wakes: BTreeSet::new(),
             heard: Vec::new(),
             dials: Vec::new(),
             diary: Diary::new(keep),
@@ -132,6 +142,22 @@ impl<M: Resident, P: Policy> World<M, P> {
         self.nodes.push(Node::new(Box::new(birth), bound, Shape::default()));
         self.due(self.now, Due::Born(device));
         device
+    }
+
+    /// Puts a modem between a device and the broker, switched on now: it is at the other end of the device's serial
+    /// line, and stays on while the device has no power.
+    pub fn attach(&mut self, device: usize, config: modem::Config) {
+        let certificate = config.certificates.device.clone();
+        let modem = Modem::new(config, self.now, self.wall());
+        if let Some(node) = self.nodes.get_mut(device) {
+            node.module = Some(Box::new(Module::new(modem, certificate)));
+        }
+        self.serve_module(device);
+    }
+
+    /// A device's modem, to look at.
+    pub fn modem(&self, device: usize) -> Option<&Modem> {
+        self.nodes.get(device)?.module.as_ref().map(|module| &module.modem)
     }
 
     /// Now.
@@ -252,9 +278,10 @@ impl<M: Resident, P: Policy> World<M, P> {
         self.nodes.get(device).map_or("", |node| node.wire.client_id())
     }
 
-    /// Bytes that were delivered on the device's pipe, up and down; `None` where it has none.
+    /// Bytes that were delivered on the device's pipe, up and down; of a modem's pipe to the broker, where the device
+    /// has a modem. `None` where it has none.
     pub fn delivered(&self, device: usize) -> Option<(u64, u64)> {
-        let conn = self.nodes.get(device)?.conn?;
+        let conn = self.pipe_of(device)?;
         self.pipes.get(&conn).map(|pipe| (pipe.up.delivered(), pipe.down.delivered()))
     }
 
@@ -312,6 +339,10 @@ impl<M: Resident, P: Policy> World<M, P> {
             node.refused.0 = Instant::ZERO;
             node.cut = None;
             node.store.heal();
+            if let Some(module) = &mut node.module {
+                module.line = Shape::LINE;
+                module.modem.misbehave(self.now, modem::Fault::Behave);
+            }
         }
     }
 
@@ -331,7 +362,8 @@ impl<M: Resident, P: Policy> World<M, P> {
         let wake = self.wakes.first().map(|(at, _)| *at);
         // A broker's deadline may come to nothing and stay: it is served once a moment.
         let broker = self.broker.deadline().map(|deadline| deadline.at.max(self.now.after(Duration::from_millis(1))));
-        let Some(at) = [due, wake, broker].into_iter().flatten().min() else { return false };
+        let module = self.module_wakes.first().map(|(at, _)| *at);
+        let Some(at) = [due, wake, broker, module].into_iter().flatten().min() else { return false };
         if at > until {
             return false;
         }
@@ -348,6 +380,10 @@ impl<M: Resident, P: Policy> World<M, P> {
         } else if wake == Some(at) {
             if let Some((_, device)) = self.wakes.pop_first() {
                 self.wake(device);
+            }
+        } else if module == Some(at) {
+            if let Some((_, device)) = self.module_wakes.pop_first() {
+                self.wake_module(device);
             }
         } else {
             self.broker.tick(self.now);
@@ -369,6 +405,8 @@ impl<M: Resident, P: Policy> World<M, P> {
                 self.stored(device, life, key, value, number, done);
             }
             Due::Wall(device, life) => self.tell_wall(device, life),
+            Due::RadioOpened(device, conn, pipe) => self.radio_opened(device, conn, pipe),
+            Due::RadioFailed(device, conn, pipe) => self.radio_failed(device, conn, pipe),
             Due::Denied(device, life, what) => self.denied(device, life, what),
             Due::Born(device) => self.bear(device),
             Due::Harm(fault) => self.do_harm(fault),

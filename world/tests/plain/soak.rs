@@ -37,7 +37,8 @@ fn r_4_a_day_of_faults_and_a_message_a_second_stays_within_its_memory_and_loses_
         let limits = Limits { queued_bytes: 64 * 1024, ..Limits::default() };
         let options = Options { persist: seed % 2 == 1, limits, next_packet_id: 60_000, ..Options::default() };
         let power = options.persist;
-        let mix = Mix { network: true, restarts: true, wipes: true, takeovers: true, store: power, power };
+        let mix =
+            Mix { network: true, restarts: true, wipes: true, takeovers: true, store: power, power, modem: false };
         let plan = Plan {
             seed,
             devices: 1,

@@ -294,7 +294,7 @@ pub enum Sink {
 
 /// One HTTP request that the machine asks the driver to make. The driver follows no redirect: the machine reads
 /// [`Head::location`] and decides, so that the rule (R-103) stands once.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Exchange {
     /// The method.
     pub method: Method,
@@ -311,6 +311,24 @@ pub struct Exchange {
     pub body: Vec<u8>,
     /// Where the body of the answer goes.
     pub sink: Sink,
+}
+
+impl fmt::Debug for Exchange {
+    /// Without what may hold tokens: the URL behind its host, the values of headers, the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
+        let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Exchange")
+            .field("method", &self.method)
+            .field("url", &format_args!("{scheme}://{host}/***"))
+            .field("headers", &names)
+            .field("range", &self.range)
+            .field("certificate", &self.certificate)
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .field("sink", &self.sink)
+            .finish()
+    }
 }
 
 /// The head of an answer: its status, and the few headers that decide what becomes of the body.
@@ -379,7 +397,7 @@ pub enum Action {
     Close,
     /// Make a request; answer [`Input::Reply`].
     Exchange(ExchangeId, Box<Exchange>),
-    /// Forget a request; its replies are not wanted any more.
+    /// Forget a request; its replies are not wanted any more, and nothing more of it is written to its slot.
     Cancel(ExchangeId),
     /// Look a value up; answer [`Input::Loaded`].
     Load(Key),
@@ -508,4 +526,30 @@ pub trait Machine {
 
     /// Whether the end that [`Machine::close`] began is complete: the driver may drop the machine.
     fn is_closed(&self) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{format, vec};
+
+    #[test]
+    fn r_10_an_exchange_prints_without_tokens() {
+        let mut exchange = Exchange {
+            method: Method::Put,
+            url: "https://files.example/a?sig=secret".into(),
+            headers: vec![("Authorization".into(), "secret".into())],
+            range: None,
+            certificate: false,
+            body: b"secret".to_vec(),
+            sink: Sink::Memory(9),
+        };
+        let text = format!("{exchange:?}");
+        assert!(text.contains("https://files.example/***") && text.contains("Authorization"), "{text}");
+        for url in ["https://files.example/secret", "https://files.example?secret", "/secret", "secret", ""] {
+            exchange.url = url.into();
+            assert!(!format!("{exchange:?}").contains("secret"), "{url}");
+        }
+        assert!(!text.contains("secret"), "{text}");
+    }
 }

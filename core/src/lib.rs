@@ -94,6 +94,10 @@ pub mod azure;
 pub mod backoff;
 pub mod cloud;
 pub mod device;
+#[cfg(feature = "download")]
+pub mod download;
+#[cfg(feature = "download")]
+pub mod http;
 pub mod io;
 #[cfg(any(feature = "azure", feature = "tencent"))]
 mod json;

@@ -16,7 +16,7 @@ struct Layer {
 }
 
 /// From the ground up. A module in no row is a finding: whoever adds one decides where it stands.
-const LAYERS: [Layer; 10] = [
+const LAYERS: [Layer; 11] = [
     Layer { name: "ground", modules: &["time", "rng", "secret", "limits", "json"], below: &[], siblings: true },
     Layer {
         name: "words",
@@ -34,11 +34,17 @@ const LAYERS: [Layer; 10] = [
         siblings: false,
     },
     Layer { name: "seat", modules: &["cloud"], below: &["ground", "words"], siblings: true },
-    Layer { name: "download", modules: &["download"], below: &["ground", "words", "auth", "seat"], siblings: true },
+    Layer { name: "http", modules: &["http"], below: &["ground", "words"], siblings: true },
+    Layer {
+        name: "download",
+        modules: &["download"],
+        below: &["ground", "words", "auth", "http", "seat"],
+        siblings: true,
+    },
     Layer {
         name: "clouds",
         modules: &["plain", "tencent", "azure", "huawei", "aliyun"],
-        below: &["ground", "words", "auth", "topic", "seat", "download"],
+        below: &["ground", "words", "auth", "topic", "http", "seat", "download"],
         siblings: false,
     },
     Layer { name: "device", modules: &["device"], below: &["ground", "words", "seat"], siblings: true },

@@ -5,11 +5,8 @@
 //! digits, `.`, `-` and `_`, or an address; no user info; no fragment.
 
 use alloc::{string::String, vec::Vec};
-use core::fmt;
-use iri_string::{
-    format::ToDedicatedString as _,
-    types::{UriReferenceStr, UriStr},
-};
+use core::fmt::{self, Write as _};
+use iri_string::types::{UriReferenceStr, UriStr};
 
 /// Longest URL that is taken, in bytes: tokens of storage services make long ones.
 pub const MAX_URL: usize = 4096;
@@ -167,8 +164,9 @@ impl Url {
         let base = UriStr::new(&self.text).map_err(|_| UrlFault::Malformed)?;
         let reference = UriReferenceStr::new(location).map_err(|_| UrlFault::Malformed)?;
         let base = base.to_absolute();
-        let resolved = reference.resolve_against(base);
-        Ok(resolved.to_dedicated_string().into())
+        let mut resolved = String::new();
+        write!(resolved, "{}", reference.resolve_against(base)).map_err(|_| UrlFault::Malformed)?;
+        Ok(resolved)
     }
 }
 
@@ -334,6 +332,7 @@ mod tests {
             (Some("ftp://h.example/a"), UrlFault::Scheme),
             (Some("https://u@h.example/a"), UrlFault::UserInfo),
             (Some("a b"), UrlFault::Malformed),
+            (Some("foo:/..//bar"), UrlFault::Scheme),
             (None, UrlFault::NoLocation),
         ] {
             let mut route = route("https://h.example/a/b");

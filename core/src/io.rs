@@ -285,10 +285,10 @@ pub enum Method {
 pub enum Sink {
     /// To the machine, at most this many bytes; more fails the exchange.
     Memory(usize),
-    /// Into a slot: a whole answer (200) from its start, the range that was asked for (206) from its place; the driver
-    /// writes it and shows the machine the same chunk. What the slot held behind that place is cut off; what it held before
-    /// must be there. Another range fails the exchange after its head; the body of any other status is neither written nor
-    /// shown.
+    /// Into a slot: a whole answer (200) from its start where no range was asked for, the range that was asked for (206)
+    /// from its place; the driver writes it and shows the machine the same chunk. What the slot held behind that place is
+    /// cut off; what it held before must be there. Another range, or the whole instead of one, fails the exchange after
+    /// its head and leaves the slot as it was; the body of any other status is neither written nor shown.
     Slot(Slot),
 }
 

@@ -253,8 +253,12 @@ impl Http {
                 }
                 _ => body,
             },
-            // The whole, be it that a part was asked for.
-            (Sink::Slot(_), 200) => body,
+            (Sink::Slot(_), 200) if self.range.is_none() => body,
+            // The machine's record may say that the slot holds what was before the range: it must stay until that record
+            // says otherwise, or a power cut now would leave the start of another content under it.
+            (Sink::Slot(_), 200) => {
+                Stage::Failing(Cause::Http("it sent the whole instead of the range that was asked for"))
+            }
             (Sink::Slot(_), 206) if self.range.is_some() && answer.first == self.range => {
                 self.at = self.range.unwrap_or_default();
                 body

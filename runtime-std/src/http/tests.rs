@@ -209,8 +209,8 @@ fn a_slot_gets_the_body_where_it_belongs_and_no_other_page() {
     let ranged = |range| Exchange { range, ..exchange(Sink::Slot(Slot(1))) };
     let after = |range, answer: &[u8]| told(ranged(range), answer, 1000, None)[1..].to_vec();
     assert_eq!(after(None, whole), ["[0!:][0:hello]", "End"]);
-    // The whole came in place of a part: it is written from the start.
-    assert_eq!(after(Some(3), whole), ["[0!:][0:hello]", "End"]);
+    // The whole came in place of a part: what the slot holds stays.
+    assert_eq!(after(Some(3), whole), ["Failed(Http(\"it sent the whole instead of the range that was asked for\"))"]);
     assert_eq!(after(Some(3), part), ["[3!:][3:lo]", "End"]);
     for range in [None, Some(0), Some(2), Some(4)] {
         assert_eq!(after(range, part), ["Failed(Http(\"it sent another range than was asked for\"))"], "{range:?}");

@@ -5,7 +5,7 @@ use skytether_core::{
     link::{Connect, Message, QoS},
     time::Instant,
 };
-use skytether_simulator::broker::policy::{At, Denial, Limits, Outbox, Peer, Policy, Verdict};
+use skytether_simulator::broker::policy::{At, Denial, Limits, Outbox, Peer, Policy, Settled, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A message that the broker accepted from a client: once, however often the client repeated it at QoS 2.
@@ -49,6 +49,16 @@ impl<P: Policy> Watched<P> {
         &mut self.inner
     }
 
+    fn hear(&mut self, at: At, client: &str, message: &Message<'_>) {
+        self.heard.push(Heard {
+            at: at.now,
+            client: client.to_owned(),
+            topic: message.topic.to_owned(),
+            payload: message.payload.to_vec(),
+            qos: message.qos,
+        });
+    }
+
     pub(crate) fn take_heard(&mut self) -> Vec<Heard> {
         core::mem::take(&mut self.heard)
     }
@@ -82,6 +92,14 @@ impl<P: Policy> Policy for Watched<P> {
         Ok((connect.client_id.clone(), identity))
     }
 
+    fn session(&self, (_, identity): &Self::Identity, client_id: &str) -> String {
+        self.inner.session(identity, client_id)
+    }
+
+    fn is_clean(&self, (_, identity): &Self::Identity, asked: bool) -> bool {
+        self.inner.is_clean(identity, asked)
+    }
+
     fn first_packet_id(&self, (_, identity): &Self::Identity) -> u16 {
         self.inner.first_packet_id(identity)
     }
@@ -99,14 +117,25 @@ impl<P: Policy> Policy for Watched<P> {
     }
 
     fn on_publish(&mut self, at: At, (client, identity): &Self::Identity, message: &Message<'_>, out: &mut Outbox) {
-        self.heard.push(Heard {
-            at: at.now,
-            client: client.clone(),
-            topic: message.topic.to_owned(),
-            payload: message.payload.to_vec(),
-            qos: message.qos,
-        });
+        self.hear(at, client, message);
         self.inner.on_publish(at, identity, message, out);
+    }
+
+    fn on_will(&mut self, at: At, (client, identity): &Self::Identity, message: &Message<'_>, out: &mut Outbox) {
+        self.hear(at, client, message);
+        self.inner.on_will(at, identity, message, out);
+    }
+
+    fn on_session(&mut self, at: At, (_, identity): &Self::Identity, present: bool) {
+        self.inner.on_session(at, identity, present);
+    }
+
+    fn on_unsubscribed(&mut self, at: At, (_, identity): &Self::Identity, filter: &str) {
+        self.inner.on_unsubscribed(at, identity, filter);
+    }
+
+    fn on_settled(&mut self, at: At, session: &str, topic: &str, settled: Settled, out: &mut Outbox) {
+        self.inner.on_settled(at, session, topic, settled, out);
     }
 
     fn on_connected(&mut self, at: At, (_, identity): &Self::Identity, connect: &Connect, out: &mut Outbox) {

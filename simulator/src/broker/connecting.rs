@@ -43,13 +43,15 @@ impl<P: Policy> Broker<P> {
             Ok(identity) => identity,
             Err(denial) => return self.deny(now, conn, denial),
         };
-        let client: Arc<str> = connect.client_id.as_str().into();
-        if let Some(older) = self.connection_of(&client) {
+        let client: Arc<str> = self.policy.session(&identity, &connect.client_id).into();
+        if let Some(older) = self.sessions.get(&client).and_then(|session| session.conn) {
             self.end(now, older, CloseReason::TakenOver(conn));
         }
-        let session_present = self.resume(now, conn, &client, connect.clean_session, &identity);
+        connect.clean_session = self.policy.is_clean(&identity, connect.clean_session);
+        let session_present = self.resume(now, conn, (&client, &connect.client_id), connect.clean_session, &identity);
         let patience = Some(connect.keep_alive).filter(|seconds| *seconds > 0);
         let patience = patience.map(|seconds| Duration::from_millis(u64::from(seconds) * 1500));
+        let patience = [patience, self.policy.limits().silence].into_iter().flatten().min();
         let will = connect.will.clone().filter(|_| self.policy.limits().wills);
         if let Some(connection) = self.connections.get_mut(&conn) {
             connection.stage = Stage::Up(Up { client: Arc::clone(&client), identity, patience, will });
@@ -59,6 +61,7 @@ impl<P: Policy> Broker<P> {
         self.control(now, conn, &ack.encode(), || Summary::ConnAck { session_present, refusal: None });
         let at = self.at(now);
         if let Some(up) = self.connections.get(&conn).and_then(|connection| connection.up()) {
+            self.policy.on_session(at, &up.identity, session_present);
             self.policy.on_connected(at, &up.identity, &connect, &mut self.outbox);
         }
         self.pump(now, &client);
@@ -84,7 +87,7 @@ impl<P: Policy> Broker<P> {
         if connect.client_id.is_empty() {
             connect.client_id = self.name_for(conn);
         }
-        if !self.sessions.contains_key(connect.client_id.as_str()) && self.sessions.len() >= self.config.sessions {
+        if self.sessions.len() >= self.config.sessions && self.session_of(&connect.client_id).is_none() {
             return Err(Denial::Code(Refusal::ServerUnavailable, "too many sessions"));
         }
         let at = self.at(now);
@@ -115,7 +118,7 @@ impl<P: Policy> Broker<P> {
         &mut self,
         now: Instant,
         conn: ConnId,
-        client: &Arc<str>,
+        (client, client_id): (&Arc<str>, &str),
         clean: bool,
         identity: &P::Identity,
     ) -> bool {
@@ -125,7 +128,7 @@ impl<P: Policy> Broker<P> {
         }
         let present = self.sessions.contains_key(client);
         let first_id = self.policy.first_packet_id(identity);
-        let session = self.sessions.entry(Arc::clone(client)).or_insert_with(|| Session::new(clean, first_id));
+        let session = self.sessions.entry(Arc::clone(client)).or_insert_with(|| Session::new(client_id, clean, first_id));
         session.attach(now, conn, clean, limits.replay_spacing);
         self.timers.disarm_session(session.armed.take(), client);
         present
@@ -195,9 +198,9 @@ impl<P: Policy> Broker<P> {
             Verdict::Accept => {
                 let parcel = Parcel::new(&will.topic, &will.payload);
                 self.spread(now, &parcel, will.qos, will.retain);
-                self.policy.on_publish(at, identity, &message, &mut self.outbox);
+                self.policy.on_will(at, identity, &message, &mut self.outbox);
             }
-            Verdict::AcceptSilently => self.policy.on_publish(at, identity, &message, &mut self.outbox),
+            Verdict::AcceptSilently => self.policy.on_will(at, identity, &message, &mut self.outbox),
             Verdict::Drop(why) | Verdict::Close(why) => {
                 self.note(now, Some(conn), || Happening::Dropped { topic: will.topic.clone(), why });
             }

@@ -2,8 +2,8 @@
 
 use super::{
     Broker, ConnId,
-    policy::{Outgoing, Policy, Target},
-    session::{Leg, Parcel, Waiting},
+    policy::{Limits, Outgoing, Policy, Settled, Target},
+    session::{Flight, Leg, Parcel, Waiting},
     trace::{Happening, Summary, Trace, Way},
 };
 use skytether_core::{
@@ -86,7 +86,7 @@ impl<P: Policy> Broker<P> {
     }
 
     fn send_next(&mut self, now: Instant, conn: ConnId, client: &Arc<str>) -> bool {
-        let window = self.policy.limits().inflight;
+        let Limits { inflight: window, deliveries, .. } = self.policy.limits();
         let Some(session) = self.sessions.get_mut(client) else { return false };
         let Some(connection) = self.connections.get_mut(&conn) else { return false };
         if !connection.outlet.has_room(&self.config) {
@@ -101,13 +101,23 @@ impl<P: Policy> Broker<P> {
             return false;
         }
         let again = session.flights.iter().position(|flight| !flight.on_wire);
+        let spent = |flight: &Flight| flight.leg == Leg::Ack && deliveries.is_some_and(|most| flight.tries >= most);
+        if let Some(at) = again.filter(|at| session.flights.get(*at).is_some_and(spent)) {
+            if let Some(flight) = session.flights.remove(at) {
+                let why = "it was sent as often as this server sends a message";
+                self.note(now, Some(conn), || Happening::Dropped { topic: flight.message.parcel.topic.to_string(), why });
+                self.settled(now, client, &flight, Settled::GivenUp);
+            }
+            return true;
+        }
         let flight = match again {
             Some(at) => session.flights.get_mut(at),
             None => session.take_off(window),
         };
         let Some(flight) = flight else { return false };
         flight.on_wire = true;
-        let dup = core::mem::replace(&mut flight.tried, true);
+        let dup = flight.tries > 0;
+        flight.tries = flight.tries.saturating_add(1);
         let (id, leg, message) = (flight.id, flight.leg, flight.message.clone());
         if let Some(replay) = session.replay.as_mut().filter(|replay| replay.left > 0) {
             replay.left -= 1;
@@ -124,6 +134,12 @@ impl<P: Policy> Broker<P> {
             }
         }
         true
+    }
+
+    /// Tells the policy how a QoS 1 message has ended.
+    pub(super) fn settled(&mut self, now: Instant, client: &str, flight: &Flight, how: Settled) {
+        let at = self.at(now);
+        self.policy.on_settled(at, client, &flight.message.parcel.topic, how, &mut self.outbox);
     }
 
     fn put_publish(&mut self, now: Instant, conn: ConnId, message: &Waiting, delivery: codec::Delivery, dup: bool) {

@@ -4,7 +4,7 @@ use super::{
     Broker, ConnId, connecting,
     connection::Stage,
     misbehaviour::Patience,
-    policy::{Denial, Policy, Verdict},
+    policy::{Denial, Policy, Settled, Verdict},
     session::{Leg, Parcel},
     trace::{CloseReason, Happening, Summary, Way},
 };
@@ -167,8 +167,9 @@ impl<P: Policy> Broker<P> {
 
     /// An acknowledgement that ends a message; one that fits none is ignored.
     fn land(&mut self, now: Instant, client: &Arc<str>, id: PacketId, leg: Leg) {
-        if let Some(session) = self.sessions.get_mut(client) {
-            session.land(id, leg);
+        let landed = self.sessions.get_mut(client).and_then(|session| session.land(id, leg));
+        if let Some(flight) = landed.filter(|_| leg == Leg::Ack) {
+            self.settled(now, client, &flight, Settled::Acknowledged);
         }
         self.pump(now, client);
     }
@@ -227,16 +228,22 @@ impl<P: Policy> Broker<P> {
     }
 
     fn on_unsubscribe(&mut self, now: Instant, conn: ConnId, client: &Arc<str>, unsubscribe: &codec::Unsubscribe<'_>) {
+        let at = self.at(now);
         let Some(up) = self.connections.get(&conn).and_then(|connection| connection.up()) else { return };
         let Some(session) = self.sessions.get_mut(client) else { return };
+        let mut ended = Vec::new();
         for filter in unsubscribe.filters() {
             session.filters.retain(|held, _| {
                 let ends = self.policy.unsubscribes(&up.identity, filter, held);
                 if ends {
                     self.subscriptions.remove(client, held);
+                    ended.push(held.clone());
                 }
                 !ends
             });
+        }
+        for filter in ended {
+            self.policy.on_unsubscribed(at, &up.identity, &filter);
         }
         let id = unsubscribe.id;
         self.control(now, conn, &codec::ack(AckKind::UnsubAck, id), || Summary::UnsubAck(id.get()));

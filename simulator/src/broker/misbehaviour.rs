@@ -164,15 +164,18 @@ impl<P: Policy> Broker<P> {
     /// Connects a ghost in the place of a client.
     fn haunt(&mut self, now: Instant, conn: ConnId) {
         let Some(client) = self.up(conn).map(|up| Arc::clone(&up.client)) else { return };
-        let clean = self.sessions.get(&client).is_none_or(|session| session.clean);
+        let session = self.sessions.get(&client);
+        let clean = session.is_none_or(|session| session.clean);
+        let client_id = session.map_or_else(|| client.to_string(), |session| session.client_id.to_string());
         let ghost = ConnId(u64::MAX - self.misbehaviour.ghosts);
         self.misbehaviour.ghosts = self.misbehaviour.ghosts.wrapping_add(1);
         let Some(up) = self.retire(now, conn, CloseReason::TakenOver(ghost)) else { return };
         self.connections.insert(ghost, Connection { ghost: true, ..Connection::new(now, super::Peer::default()) });
         self.note(now, Some(ghost), || Happening::Opened(Some("a ghost".to_owned())));
-        self.resume(now, ghost, &client, clean, &up.identity);
-        let connect = Connect { client_id: client.to_string(), clean_session: clean, ..Connect::default() };
+        let present = self.resume(now, ghost, (&client, &client_id), clean, &up.identity);
+        let connect = Connect { client_id, clean_session: clean, ..Connect::default() };
         let at = self.at(now);
+        self.policy.on_session(at, &up.identity, present);
         self.policy.on_connected(at, &up.identity, &connect, &mut self.outbox);
         if let Some(connection) = self.connections.get_mut(&ghost) {
             let client = Arc::clone(&client);

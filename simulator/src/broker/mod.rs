@@ -246,11 +246,10 @@ impl<P: Policy> Broker<P> {
     /// Closes the connection of the client with this client id and forgets its session, as a server does that lost it.
     /// False: there was none.
     pub fn forget_client(&mut self, now: Instant, client_id: &str) -> bool {
-        self.kick(now, client_id, "the session was lost");
-        let client: Arc<str> = client_id.into();
-        let known = self.sessions.contains_key(&client);
+        let Some(client) = self.session_of(client_id).map(|(client, _)| Arc::clone(client)) else { return false };
+        self.kick(now, &client, "the session was lost");
         self.forget(&client);
-        known
+        true
     }
 
     /// Refuses the next CONNECT, whoever sends it; several calls refuse as many.
@@ -258,12 +257,19 @@ impl<P: Policy> Broker<P> {
         self.denials.push_back(denial);
     }
 
-    /// The connection that carries the session of this client id.
+    /// The connection that carries the session of this client id, or of this name where the policy names sessions. Of
+    /// several with the client id, the first in alphabetical order that is connected.
     pub fn connection_of(&self, client_id: &str) -> Option<ConnId> {
-        self.sessions.get(client_id)?.conn
+        self.session_of(client_id)?.1.conn
     }
 
-    /// The client ids that are connected, in alphabetical order.
+    fn session_of(&self, client_id: &str) -> Option<(&Arc<str>, &Session)> {
+        let of_client = || self.sessions.iter().filter(|(_, session)| &*session.client_id == client_id);
+        let connected = || of_client().find(|(_, session)| session.conn.is_some());
+        self.sessions.get_key_value(client_id).or_else(connected).or_else(|| of_client().next())
+    }
+
+    /// The clients that are connected, in alphabetical order: client ids, or the names that the policy gives.
     pub fn clients(&self) -> impl Iterator<Item = &str> {
         self.sessions.iter().filter(|(_, session)| session.conn.is_some()).map(|(client, _)| &**client)
     }

@@ -50,8 +50,8 @@ pub(super) struct Flight {
     pub(super) leg: Leg,
     /// Whether it was given to the connection that is up now.
     pub(super) on_wire: bool,
-    /// Whether it was given to any connection: then it is a repeat.
-    pub(super) tried: bool,
+    /// How often it was given to a connection; once it was, it is a repeat.
+    pub(super) tries: u16,
 }
 
 /// What was stored while the client was away, and goes out one by one.
@@ -64,6 +64,8 @@ pub(super) struct Replay {
 
 #[derive(Debug)]
 pub(super) struct Session {
+    /// The client id it began with; it may be held under another name.
+    pub(super) client_id: Box<str>,
     pub(super) clean: bool,
     pub(super) conn: Option<ConnId>,
     /// Since when it has had no connection.
@@ -85,8 +87,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(clean: bool, first_id: u16) -> Self {
+    pub(super) fn new(client_id: &str, clean: bool, first_id: u16) -> Self {
         Self {
+            client_id: client_id.into(),
             clean,
             conn: None,
             away: None,
@@ -165,7 +168,7 @@ impl Session {
         let message = self.queue.pop_front()?;
         self.weight = self.weight.saturating_sub(message.parcel.weight());
         let leg = if message.qos == QoS::ExactlyOnce { Leg::Rec } else { Leg::Ack };
-        self.flights.push_back(Flight { id, message, leg, on_wire: false, tried: false });
+        self.flights.push_back(Flight { id, message, leg, on_wire: false, tries: 0 });
         self.flights.back_mut()
     }
 
@@ -175,10 +178,9 @@ impl Session {
     }
 
     /// Ends the message in flight with this id if it waits for just this.
-    pub(super) fn land(&mut self, id: PacketId, leg: Leg) {
-        if let Some(at) = self.flights.iter().position(|flight| flight.id == id && flight.leg == leg) {
-            self.flights.remove(at);
-        }
+    pub(super) fn land(&mut self, id: PacketId, leg: Leg) -> Option<Flight> {
+        let at = self.flights.iter().position(|flight| flight.id == id && flight.leg == leg)?;
+        self.flights.remove(at)
     }
 
     /// The next id that no message in flight has.

@@ -24,6 +24,12 @@ pub struct Limits {
     pub subscriptions: usize,
     /// QoS 1 and 2 messages on their way to one client at once. Default 20, at least 1.
     pub inflight: u16,
+    /// How often a QoS 1 message is sent to one client, the first time included; a session that resumes drops it then.
+    /// `None`: without limit. Default `None`.
+    pub deliveries: Option<u16>,
+    /// The longest silence of a client, whatever its keep alive, zero included. `None`: 1.5 keep alives (3.1.2-24).
+    /// Default `None`.
+    pub silence: Option<Duration>,
     /// Messages that may wait for one client beyond those in flight; a newer one is dropped. Default 1,000.
     pub queued: usize,
     /// How long a session without clean session outlives its connection. `None`: as long as the broker. Default `None`.
@@ -43,6 +49,8 @@ impl Default for Limits {
             wills: true,
             subscriptions: 100,
             inflight: 20,
+            deliveries: None,
+            silence: None,
             queued: 1000,
             session_expiry: None,
             replay_spacing: None,

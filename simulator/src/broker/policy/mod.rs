@@ -50,6 +50,16 @@ pub enum Verdict {
     Close(&'static str),
 }
 
+/// How a QoS 1 message to a client has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "the broker knows no third way")]
+pub enum Settled {
+    /// The client has acknowledged it.
+    Acknowledged,
+    /// It was sent as often as [`Limits::deliveries`] allows.
+    GivenUp,
+}
+
 /// The cloud's side of a broker. Pure: time and randomness are the caller's.
 ///
 /// Order of calls for one client: [`authenticate`](Policy::authenticate), [`on_connected`](Policy::on_connected), any
@@ -70,6 +80,20 @@ pub trait Policy {
     /// [`Denial`]: the client gets its code or just a closed connection; nothing of its session or of an older
     /// connection with the same client id is touched.
     fn authenticate(&mut self, at: At, connect: &Connect, peer: &Peer) -> Result<Self::Identity, Denial>;
+
+    /// The name under which the broker holds the session of this client, and takes one connection for another's
+    /// successor. Default: its client id. A policy that is several servers in one gives each client of each server a
+    /// name of its own; [`Target`] and [`Outbox::kick`] then mean that name, the owner's calls either.
+    fn session(&self, identity: &Self::Identity, client_id: &str) -> String {
+        let _ = identity;
+        client_id.to_owned()
+    }
+
+    /// Whether the session of this client ends with its connection. Default: as the client asks for.
+    fn is_clean(&self, identity: &Self::Identity, asked: bool) -> bool {
+        let _ = identity;
+        asked
+    }
 
     /// The packet id of the first message that the broker sends to this client in a new session; it counts up from
     /// there. Default 1. Zero counts as 1.
@@ -99,6 +123,18 @@ pub trait Policy {
         let _ = (at, identity, message, out);
     }
 
+    /// Hears the will of a client whose connection has ended without DISCONNECT; [`Policy::may_publish`] has let it
+    /// pass. Default: as any message of that client.
+    fn on_will(&mut self, at: At, identity: &Self::Identity, message: &Message<'_>, out: &mut Outbox) {
+        self.on_publish(at, identity, message, out);
+    }
+
+    /// The client was accepted; `present`: it found a session again, with its subscriptions and what was unfinished.
+    /// Told before [`Policy::on_connected`].
+    fn on_session(&mut self, at: At, identity: &Self::Identity, present: bool) {
+        let _ = (at, identity, present);
+    }
+
     /// The client was accepted and its CONNACK is on its way.
     fn on_connected(&mut self, at: At, identity: &Self::Identity, connect: &Connect, out: &mut Outbox) {
         let _ = (at, identity, connect, out);
@@ -107,6 +143,16 @@ pub trait Policy {
     /// The client's subscription took effect; its SUBACK is on its way.
     fn on_subscribed(&mut self, at: At, identity: &Self::Identity, filter: &str, granted: QoS, out: &mut Outbox) {
         let _ = (at, identity, filter, granted, out);
+    }
+
+    /// The client has ended the subscription of this filter.
+    fn on_unsubscribed(&mut self, at: At, identity: &Self::Identity, filter: &str) {
+        let _ = (at, identity, filter);
+    }
+
+    /// A QoS 1 message to the session of this name has come to its end.
+    fn on_settled(&mut self, at: At, session: &str, topic: &str, settled: Settled, out: &mut Outbox) {
+        let _ = (at, session, topic, settled, out);
     }
 
     /// The connection of a client that was accepted has ended. `orderly`: by DISCONNECT.

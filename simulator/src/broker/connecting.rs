@@ -128,7 +128,8 @@ impl<P: Policy> Broker<P> {
         }
         let present = self.sessions.contains_key(client);
         let first_id = self.policy.first_packet_id(identity);
-        let session = self.sessions.entry(Arc::clone(client)).or_insert_with(|| Session::new(client_id, clean, first_id));
+        let session =
+            self.sessions.entry(Arc::clone(client)).or_insert_with(|| Session::new(client_id, clean, first_id));
         session.attach(now, conn, clean, limits.replay_spacing);
         self.timers.disarm_session(session.armed.take(), client);
         present

@@ -105,7 +105,10 @@ impl<P: Policy> Broker<P> {
         if let Some(at) = again.filter(|at| session.flights.get(*at).is_some_and(spent)) {
             if let Some(flight) = session.flights.remove(at) {
                 let why = "it was sent as often as this server sends a message";
-                self.note(now, Some(conn), || Happening::Dropped { topic: flight.message.parcel.topic.to_string(), why });
+                self.note(now, Some(conn), || Happening::Dropped {
+                    topic: flight.message.parcel.topic.to_string(),
+                    why,
+                });
                 self.settled(now, client, &flight, Settled::GivenUp);
             }
             return true;

@@ -35,9 +35,14 @@ impl<P: Policy> Bench<P> {
 
     /// Opens a pipe and says nothing on it.
     pub(crate) fn open(&mut self) -> ConnId {
+        self.open_as(Peer::default())
+    }
+
+    /// The same for a client of which the transport knows something.
+    pub(crate) fn open_as(&mut self, peer: Peer) -> ConnId {
         let conn = ConnId(self.next);
         self.next += 1;
-        self.broker.connect(self.now, conn, Peer::default());
+        self.broker.connect(self.now, conn, peer);
         conn
     }
 

@@ -57,4 +57,7 @@ pub struct Peer {
     pub server_name: Option<String>,
     /// What it proved of itself.
     pub certificate: Option<Certificate>,
+    /// The authority (DER) that the transport has found to have signed the certificate, by way of the chain that the
+    /// client sent. `None` where no known one did, or the transport did not look.
+    pub authority: Option<Vec<u8>>,
 }

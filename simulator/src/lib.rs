@@ -4,8 +4,7 @@
 //! by the caller. A [`broker::policy::Policy`] makes a cloud of it: who may connect, what may be said where, and what
 //! the cloud answers. [`tencent`] is such a cloud, [`rules`] the rule engine in it; [`azure`] is another. [`modem`] is no
 //! cloud: it stands between a device without a network of its own and any broker. With the feature `server`, the module
-//! `local` is a
-//! cloud whole: every transport, and a folder with what a device needs to connect.
+//! `local` is a cloud whole: every transport, and a folder with what a device needs to connect.
 #![forbid(unsafe_code)]
 #![allow(clippy::std_instead_of_alloc, reason = "this crate stands on std")]
 #![cfg_attr(

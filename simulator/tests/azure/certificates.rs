@@ -6,7 +6,9 @@ use crate::{
 };
 use skytether_core::{link::Connect, secret::Secret};
 use skytether_simulator::{
-    azure::{AzureCloud, Config, DeviceConfig, EnrollmentConfig, GroupConfig, Issuer, Proof, Terms, Thumbprint},
+    azure::{
+        AzureCloud, Config, DeviceConfig, EnrollmentConfig, GroupConfig, Issuer, Object, Proof, Terms, Thumbprint,
+    },
     broker::{
         Config as BrokerConfig,
         policy::{Certificate, Peer},
@@ -55,8 +57,7 @@ fn a_hub_takes_the_certificate_of_the_device_and_no_other() {
     let (ours, theirs) = (pki("ours"), pki("theirs"));
     let pinned = theirs.certificate("whatever");
     let mut config: Config = serde_json::from_str(CONFIG).unwrap();
-    let device =
-        |id: &str, proof| DeviceConfig { id: id.to_owned(), proof, modules: vec![], desired: Default::default() };
+    let device = |id: &str, proof| DeviceConfig { id: id.to_owned(), proof, modules: vec![], desired: Object::new() };
     config.hubs[0].devices.push(device("by-authority", Proof::Authority(ours.issuer.clone())));
     config.hubs[0].devices.push(device("by-thumbprint", Proof::Thumbprint(Thumbprint::of(&pinned))));
     let mut bench = Bench::new(AzureCloud::new(&config, [7; 32]).unwrap(), BrokerConfig::default());

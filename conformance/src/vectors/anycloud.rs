@@ -4,9 +4,14 @@ use super::{Vector, expect};
 use crate::bytes_of;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use skytether_core::at::{
-    Dialect, Fault, Incoming, Line, Parser, Record,
-    encode::{self, Param},
+use skytether_core::{
+    at::{
+        Client, Dialect, Event, Fault, Incoming, Line, Parser, Record, Timers, Tls,
+        encode::{self, Param},
+    },
+    io::Instant,
+    link::{Connect, Endpoint, QoS, TlsIdentity},
+    secret::Secret,
 };
 
 #[derive(Deserialize, Clone, Copy)]
@@ -162,6 +167,13 @@ impl Order {
     }
 }
 
+fn param(param: &Result<i64, Vec<u8>>) -> Param<'_> {
+    match param {
+        Ok(number) => Param::Int(*number),
+        Err(bytes) => Param::Bytes(bytes),
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Encode {
@@ -179,13 +191,7 @@ enum Encoded {
 pub(super) fn encode(vector: &Vector) -> Result<(), String> {
     let (input, wanted): (Encode, Encoded) = (vector.input()?, vector.output()?);
     let params = input.cmd.params()?;
-    let params: Vec<Param<'_>> = params
-        .iter()
-        .map(|param| match param {
-            Ok(number) => Param::Int(*number),
-            Err(bytes) => Param::Bytes(bytes),
-        })
-        .collect();
+    let params: Vec<Param<'_>> = params.iter().map(param).collect();
     let mut line = Vec::new();
     let written = encode::append(&mut line, &input.cmd.name, &params, Dialect::from(input.dialect).line());
     match (written, wanted) {
@@ -194,4 +200,125 @@ pub(super) fn encode(vector: &Vector) -> Result<(), String> {
         (Ok(()), Encoded::Error(wanted)) => Err(format!("no error, expected {wanted}")),
         (Err(error), Encoded::Tx(_)) => Err(error.to_string()),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Session {
+    dialect: Speech,
+    steps: Vec<Step>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Step {
+    Req(Request),
+    Tx(String),
+    Rx(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Request {
+    Start(bool),
+    Connect(Whither),
+    Subscribe(String, u8),
+    Publish(String, u8, bool, String),
+    Command(Order),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whither {
+    host: String,
+    port: u16,
+    client_id: String,
+    username: String,
+    password: Option<String>,
+    tls: u8,
+    clean: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Results {
+    result: Vec<Value>,
+}
+
+/// Requests, what has to go out, what comes in; and what is told in the end.
+pub(super) fn session(vector: &Vector) -> Result<(), String> {
+    let (input, wanted): (Session, Results) = (vector.input()?, vector.output()?);
+    let mut client = Client::new(input.dialect.into(), Timers::default(), LONGEST);
+    let (mut scratch, mut told) = (Vec::new(), Vec::new());
+    for (at, step) in input.steps.iter().enumerate() {
+        let mut bytes: &[u8] = &[];
+        match step {
+            Step::Req(request) => ask(&mut client, request).map_err(|why| format!("step {at}: {why}"))?,
+            Step::Tx(line) => {
+                let out = client.transmit().to_vec();
+                expect(&format!("step {at}: tx"), &latin(&out), line)?;
+                client.sent(Instant::ZERO, out.len());
+            }
+            Step::Rx(text) => bytes = text.as_bytes(),
+        }
+        loop {
+            let (used, event) = client.read(Instant::ZERO, bytes, &mut scratch);
+            bytes = bytes.get(used..).unwrap_or_default();
+            if bytes.is_empty() && used == 0 && event.is_none() {
+                break;
+            }
+            told.extend(event.as_ref().and_then(event_json));
+        }
+    }
+    expect("what is left to go out", latin(client.transmit()).as_str(), "")?;
+    expect("result", &told, &wanted.result)
+}
+
+fn ask(client: &mut Client, request: &Request) -> Result<(), String> {
+    let now = Instant::ZERO;
+    match request {
+        Request::Start(_) => {
+            client.start(now);
+            Ok(())
+        }
+        Request::Connect(to) => {
+            let connect = Connect {
+                client_id: to.client_id.clone(),
+                user_name: Some(to.username.clone()),
+                password: to.password.clone().map(Secret::new),
+                clean_session: to.clean,
+                ..Connect::default()
+            };
+            let tls = if to.tls == 0 { TlsIdentity::Plain } else { TlsIdentity::Client };
+            let endpoint = Endpoint { tls, ..Endpoint::tcp(to.host.as_str(), to.port) };
+            client.connect(now, &endpoint, &connect, &Tls { conf: to.tls, ..Tls::default() })
+        }
+        Request::Subscribe(filter, qos) => client.subscribe(now, filter, level(*qos)?),
+        Request::Publish(topic, qos, retain, payload) => {
+            client.publish(now, &[topic], level(*qos)?, *retain, payload.as_bytes())
+        }
+        Request::Command(order) => {
+            let params = order.params()?;
+            client.command(now, &order.name, &params.iter().map(param).collect::<Vec<_>>())
+        }
+    }
+    .map_err(|rejected| rejected.to_string())
+}
+
+fn level(qos: u8) -> Result<QoS, String> {
+    QoS::from_level(qos).ok_or_else(|| format!("QoS {qos}"))
+}
+
+/// An event in the vectors' words; those that they do not know are none.
+fn event_json(event: &Event<'_>) -> Option<Value> {
+    Some(match event {
+        Event::Connected { .. } => json!({"connected": true}),
+        Event::Refused(code) => json!({"refused": code}),
+        Event::Disconnected => json!({"disconnected": true}),
+        Event::Subscribed(granted) => json!({"subscribed": granted.is_some()}),
+        Event::Published(done) => json!({"published": done}),
+        Event::Link(up) => json!({"link": up}),
+        Event::CommandError { command, code, message, .. } => json!({"command_error": [command, code, message]}),
+        _ => return None,
+    })
 }

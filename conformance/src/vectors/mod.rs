@@ -80,6 +80,7 @@ fn check_of(kind: &str) -> Option<Check> {
         "duration" => azure::hub::duration,
         "parse" => anycloud::parse,
         "encode" => anycloud::encode,
+        "session" => anycloud::session,
         _ => return None,
     })
 }

@@ -1,8 +1,35 @@
 //! What a user decides about a modem: its dialect, its network, its certificates, and how long it may take for what.
 
-use crate::secret::Secret;
+use crate::{
+    queue::{Qos0Offline, QueuePolicy, Rate},
+    secret::Secret,
+};
 use alloc::string::String;
 use core::time::Duration;
+
+/// What a user decides about a modem.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a user writes `Options { wifi: …, ..Options::default() }`")]
+pub struct Options {
+    /// The family of the module.
+    pub dialect: Dialect,
+    /// The network to join; `None` where the module is on one, or goes onto one by itself.
+    pub wifi: Option<Wifi>,
+    /// The time server that the module is to ask (`pool.ntp.org`), at most 128 bytes: TLS needs the time. With one, the
+    /// module is asked for the time before it connects, which is told as
+    /// [`Notice::Wall`](crate::link::Notice::Wall).
+    pub ntp: Option<String>,
+    /// Keys and certificates.
+    pub tls: Tls,
+    /// Time limits.
+    pub timers: Timers,
+    /// What a full queue does.
+    pub queue: QueuePolicy,
+    /// What QoS 0 does without a connection.
+    pub qos0_offline: Qos0Offline,
+    /// How fast application messages may leave; `None`: as fast as the module takes them.
+    pub rate: Option<Rate>,
+}
 
 /// Which family of modules answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

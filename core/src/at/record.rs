@@ -6,7 +6,7 @@ use super::{
     message::{self, What},
     value::Values,
 };
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::ops::Range;
 
 /// What one line says.
@@ -72,6 +72,8 @@ pub struct Record<'a> {
     /// What went wrong, of an event `+NAME:ERROR:…`; it has no values.
     pub error: Option<Fault<'a>>,
     values: &'a [u8],
+    /// An equals sign stood before the values.
+    assigned: bool,
     dialect: Dialect,
 }
 
@@ -79,6 +81,11 @@ impl<'a> Record<'a> {
     /// The values, all of them sound.
     pub fn values(&self) -> impl Iterator<Item = super::Value<'a>> + use<'a> {
         Values::new(self.values, self.dialect).flatten()
+    }
+
+    /// Whether an equals sign stands before the values, not a colon: a slip of AnyCloud's firmware.
+    pub(super) fn is_assigned(&self) -> bool {
+        self.assigned
     }
 
     /// The whole numbers at the front.
@@ -108,17 +115,19 @@ pub struct Incoming<'a> {
 }
 
 /// Reads what a modem sends: lines out of bytes, meaning out of lines.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Parser {
     lines: Lines,
     dialect: Dialect,
+    /// The message whose payload was asked for: topic, and DUP, QoS and RETAIN.
+    fetching: Option<(String, (bool, u8, bool))>,
 }
 
 impl Parser {
     /// A parser of this dialect, for lines of at most `longest` bytes; longer ones are skipped and told as
     /// [`Line::Overlong`]. Of [`Dialect::Auto`] it reads AnyCloud's.
     pub fn new(dialect: Dialect, longest: usize) -> Self {
-        Self { lines: Lines::new(longest), dialect }
+        Self { lines: Lines::new(longest), dialect, fetching: None }
     }
 
     /// The dialect is known now.
@@ -126,9 +135,15 @@ impl Parser {
         self.dialect = dialect;
     }
 
+    /// The payload of a message was asked for: its next answer is a [`Line::Message`].
+    pub(super) fn fetch(&mut self, topic: &str, flags: (bool, u8, bool)) {
+        self.fetching = Some((topic.into(), flags));
+    }
+
     /// Forgets the line under way: the pipe is another.
     pub(super) fn restart(&mut self) {
         self.lines.restart();
+        self.fetching = None;
     }
 
     /// Reads at most one line from the front of `bytes` and says how many bytes it used. `scratch` holds the line
@@ -137,6 +152,7 @@ impl Parser {
         let (used, cut) = self.lines.cut(bytes, scratch);
         let line = match cut {
             Cut::Nothing => None,
+            Cut::Line if scratch.starts_with(b"+MQTTSUBRD:") => Some(fetched(scratch, self.fetching.take())),
             Cut::Line => Some(understand(scratch, self.dialect)),
             Cut::Binary => Some(Line::Binary),
             Cut::Overlong => Some(Line::Overlong),
@@ -168,6 +184,19 @@ fn understand(line: &mut Vec<u8>, dialect: Dialect) -> Line<'_> {
         }
     }
     plain(line, dialect).unwrap_or(Line::Malformed(line))
+}
+
+/// The answer to what was asked for: the topic is put beside the payload.
+fn fetched(line: &mut Vec<u8>, asked: Option<(String, (bool, u8, bool))>) -> Line<'_> {
+    let len = line.len();
+    let Some((payload, (name, flags))) = message::fetched(line).zip(asked) else { return Line::Malformed(line) };
+    let payload = payload.settle(line);
+    let topic = line.len()..line.len() + name.len();
+    line.extend_from_slice(name.as_bytes());
+    match incoming(line, topic, payload, Some(flags), false) {
+        Some(message) => Line::Message(message),
+        None => Line::Malformed(line.get(..len).unwrap_or_default()),
+    }
 }
 
 fn incoming(
@@ -210,7 +239,8 @@ fn plain(line: &[u8], dialect: Dialect) -> Option<Line<'_>> {
         [b':' | b'=', values @ ..] => values,
         _ => return None,
     };
-    let record = |values, error| Line::Record(Record { name, error, values, dialect });
+    let record =
+        |values, error| Line::Record(Record { name, error, values, assigned: rest.starts_with(b"="), dialect });
     if values == b"ERROR" {
         return Some(record(&[], Some(Fault { code: None, message: None })));
     }
@@ -241,11 +271,7 @@ fn fault(error: &[u8]) -> Option<Fault<'_>> {
 mod tests {
     use super::*;
     use crate::at::Value;
-    use alloc::{
-        format,
-        string::{String, ToString as _},
-        vec,
-    };
+    use alloc::{format, string::ToString as _, vec};
     use proptest::prelude::*;
 
     fn lines(stream: &[u8], dialect: Dialect, piece: usize) -> Vec<String> {

@@ -29,7 +29,7 @@ impl Value<'_> {
 
 /// The values of a record, one after the other; `None` in the place of one that is none, and then no more.
 #[derive(Clone, Debug)]
-pub struct Values<'a> {
+pub(super) struct Values<'a> {
     rest: Option<&'a [u8]>,
     dialect: Dialect,
 }

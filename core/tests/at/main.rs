@@ -1,0 +1,12 @@
+//! What a modem must do as a link, driven by hand in virtual time against a scripted module: one file a concern.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests fail by panicking, and are read as they stand"
+)]
+
+mod connection;
+mod rig;

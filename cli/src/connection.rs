@@ -19,7 +19,7 @@ use skytether_core::{
     tencent::limits::MESSAGES_UP_PER_SECOND,
     time::Instant,
 };
-use skytether_tokio::{Events, Handle, Options, spawn};
+use skytether_tokio::{Events, Handle, Options, Store, spawn};
 use tokio::task::JoinHandle;
 
 /// How long the network may take: to open a connection, to answer CONNECT.
@@ -28,6 +28,9 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub const DRAIN: Duration = Duration::from_secs(3);
 /// Largest packet at an ordinary broker, both ways.
 const PACKET: usize = 1024 * 1024;
+
+/// Largest message to Azure, with its topic: 256 KiB and the properties once more, percent-encoded.
+const AZURE_MESSAGE: usize = 512 * 1024;
 
 /// A device or client that runs.
 #[derive(Debug)]
@@ -46,13 +49,21 @@ impl Connection {
     /// # Errors
     /// [`Failure::Configuration`] and [`Failure::Start`].
     pub fn start(target: Target, log: &Log) -> Result<Self, Failure> {
+        Self::remembering(target, None, log)
+    }
+
+    /// As [`Connection::start`]; what the device must not forget over restarts is kept in `store`.
+    ///
+    /// # Errors
+    /// As [`Connection::start`].
+    pub fn remembering(target: Target, store: Option<Store>, log: &Log) -> Result<Self, Failure> {
         let (who, endpoint, dialect) = (target.who(), target.endpoint()?, target.dialect());
         let tls = target.tls().clone();
         let session = Session::new(session_options(&dialect));
         let config = device::Config { open_timeout: PATIENCE, drain: Some(DRAIN), ..device::Config::default() };
         let device: Device<Session, AnyCloud> = Device::new(session, target.cloud()?, config, seed()?, Instant::ZERO);
         let tap = log.shows(Verbosity::Packets).then(|| PacketLog::new(who.clone(), log.clone()).tap());
-        let options = Options { tap, tls: Some(tls), websocket_message: 2 * PACKET, ..Options::default() };
+        let options = Options { tap, tls: Some(tls), websocket_message: 2 * PACKET, store, ..Options::default() };
         let (handle, events, task) = spawn(device, options);
         // A fleet spreads its first connections over a second or two; here there is one device, and someone waits.
         handle.reconnect_now();
@@ -123,6 +134,10 @@ fn session_options(dialect: &Dialect) -> session::Options {
     let options =
         session::Options { connack_timeout: PATIENCE, request_timeout: PATIENCE, ..session::Options::default() };
     match dialect {
+        Dialect::Azure => {
+            let limits = Limits { packet_out: AZURE_MESSAGE, queued_bytes: 4 * AZURE_MESSAGE, ..Limits::default() };
+            session::Options { limits, ..options }
+        }
         Dialect::Tencent(..) => session::Options {
             rate: Some(Rate { per_second: MESSAGES_UP_PER_SECOND, burst: MESSAGES_UP_PER_SECOND }),
             ..options

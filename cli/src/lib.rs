@@ -38,6 +38,7 @@ use lines::Lines;
 use log::{Log, Verbosity};
 use output::Output;
 use skytether_core::portable::profile::Transport;
+use skytether_tokio::Store;
 use std::io::{self, Write as _};
 use target::{Target, TencentDevice};
 
@@ -112,7 +113,9 @@ async fn talk(command: &Command, log: &Log, interrupt: &Interrupt) -> Result<(),
         Command::Run(options) => {
             let target = Target::new(&options.whom)?;
             let (lines, out) = (Lines::new(io::stdin()), Output::stdout());
-            talk::run::run(target, options.stay, lines, out, log, interrupt).await
+            let store = options.store.as_ref().map(Store::directory).transpose();
+            let store = store.map_err(|error| Failure::Start(format!("--store cannot be used: {error}")))?;
+            talk::run::run(target, options.stay, store, lines, out, log, interrupt).await
         }
         Command::Pub(options) => {
             let target = Target::new(&options.whom)?;

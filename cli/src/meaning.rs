@@ -6,6 +6,8 @@ use skytether_core::io::Refusal;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "one for each cloud that the tool knows")]
 pub enum Platform {
+    /// Azure IoT.
+    Azure,
     /// Tencent Cloud IoT Hub.
     Tencent,
     /// An ordinary MQTT broker.
@@ -15,8 +17,37 @@ pub enum Platform {
 /// The meaning of a refusal, and what to check.
 pub fn explain(platform: Platform, refusal: Refusal) -> (&'static str, &'static str) {
     match platform {
+        Platform::Azure => azure(refusal),
         Platform::Tencent => tencent(refusal),
         Platform::Plain => plain(refusal),
+    }
+}
+
+fn azure(refusal: Refusal) -> (&'static str, &'static str) {
+    match refusal {
+        Refusal::ProtocolVersion => {
+            ("the protocol version is refused", "host and port: something else may listen there")
+        }
+        Refusal::IdentifierRejected => {
+            ("the client id is refused", "registration_id or device_id: the client id is that, or device/module")
+        }
+        Refusal::ServerUnavailable => (
+            "the service is not available for now",
+            "that the hub is the device's own, and try again in a while: it may be throttling",
+        ),
+        Refusal::BadCredentials => (
+            "user name or token is wrong",
+            "id_scope, registration_id and key; that the enrolment exists; and this machine's clock",
+        ),
+        Refusal::NotAuthorized => (
+            "the device is not authorised",
+            "the key or certificate, that the device is enabled, and this machine's clock: tokens are dated",
+        ),
+        Refusal::Unspecified => (
+            "the service refuses, and the modem does not say why",
+            "the log of the service, and what the device says of itself",
+        ),
+        _ => ("the service refuses", "the platform's documentation of the code"),
     }
 }
 
@@ -35,6 +66,10 @@ fn tencent(refusal: Refusal) -> (&'static str, &'static str) {
             "deviceSecret first: the password is a signature made with it; then productId and deviceName",
         ),
         Refusal::NotAuthorized => ("the device is not authorised", "the console: the device may be disabled"),
+        Refusal::Unspecified => (
+            "the cloud refuses, and the modem does not say why",
+            "the log of the cloud, and what the device says of itself",
+        ),
         _ => ("the cloud refuses", "the cloud's documentation of the code"),
     }
 }
@@ -49,6 +84,7 @@ fn plain(refusal: Refusal) -> (&'static str, &'static str) {
             "this client is not authorised",
             "--username and --password: some brokers answer so where none, or wrong ones, are given",
         ),
+        Refusal::Unspecified => ("the broker refuses, and the modem does not say why", "the log of the broker"),
         _ => ("the broker refuses", "the broker's documentation of the code"),
     }
 }

@@ -21,6 +21,9 @@ pub struct RunArguments {
     /// Goes on when stdin has ended. Else that is the end, once every command has its outcome.
     #[arg(long)]
     pub stay: bool,
+    /// Keeps what the device must not forget over restarts in this folder: the hub that it was assigned.
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
     /// Which device, on which cloud.
     #[command(flatten)]
     pub whom: Whom,

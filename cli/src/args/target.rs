@@ -44,8 +44,8 @@ pub struct ProfileArgument {
 /// A device of a cloud, or a client of an ordinary broker.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Whom {
-    /// The device: a profile (as `skytether sim` writes them), or the vendor's own `device_info.json`, which means the
-    /// real cloud. Without it, an ordinary MQTT broker is meant, on localhost unless --host says otherwise.
+    /// The device: a profile (as `skytether sim` writes them; `{"cloud": "azure", "connection_string": …}` is one), or
+    /// Tencent's own `device_info.json`, which means the real cloud. Without it, an ordinary MQTT broker is meant, on localhost unless --host says otherwise.
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
     /// The way there.

@@ -1,10 +1,13 @@
 //! What does a command look like as a JSON line, and what is wrong with one that is none?
 
-use crate::cloud::{Command, Dialect, Outgoing};
+use crate::cloud::{Command, Dialect, Outgoing, Unsayable};
 use base64ct::{Base64, Encoding as _};
 use core::{fmt, time::Duration};
 use serde_json::{Map, Value};
-use skytether_core::link::QoS;
+use skytether_core::{
+    azure::{self, pnp::Ack},
+    link::QoS,
+};
 
 /// The commands, for help texts.
 pub const SCHEMA: &str = "\
@@ -13,11 +16,18 @@ Commands, one JSON object a line on stdin:
    \"qos\": 0|1|2, \"retain\": true|false, \"ttl_ms\": N}            qos, retain, ttl_ms may be left out
   {\"do\": \"subscribe\", \"filter\": F, \"qos\": 0|1|2}
   {\"do\": \"unsubscribe\", \"filter\": F}
+  {\"do\": \"twin\"}           asks Azure for desired and reported properties
+  {\"do\": \"report\", \"json\": {…}}                    reports properties to Azure
+  {\"do\": \"acknowledge\", \"name\": P, \"version\": N, \"json\": V, \"status\": 200, \"description\": \"…\",
+   \"component\": C}           answers a desired property; status, description, component may be left out
+  {\"do\": \"answer\", \"call\": N, \"status\": 200, \"json\": …}    answers a method that Azure called
+  {\"do\": \"reprovision\"}    asks Azure's provisioning service for a hub anew
   {\"do\": \"time\"}           asks a cloud that tells it for the time
   {\"do\": \"reconnect\"}      dials now instead of waiting
   {\"do\": \"close\"}          ends, once every command before has its outcome
 Each may have an \"id\" (text or number), which comes back with its outcome.
-A topic or filter that begins with ./ is the device's own: ./event is {product id}/{device name}/event.";
+A topic or filter that begins with ./ is the device's own: ./event is {product id}/{device name}/event. At Azure there is
+one, ./telemetry, with properties behind a ?: ./telemetry?room=7&alert.";
 
 /// What a line asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +35,15 @@ A topic or filter that begins with ./ is the device's own: ./event is {product i
 pub enum Asked {
     /// Something for the device, which has an outcome.
     Say(Command),
+    /// An answer to the method call of this number.
+    Answer {
+        /// The number, as the event had it.
+        call: u64,
+        /// The status, as in HTTP.
+        status: i32,
+        /// The payload; `None`: empty.
+        payload: Option<Value>,
+    },
     /// Dial now.
     Reconnect,
     /// End.
@@ -68,23 +87,46 @@ pub fn read(line: &[u8], dialect: &Dialect) -> (Option<Value>, Result<Asked, Wro
     (id, keys.command(dialect))
 }
 
+const NO_STATUS: &str = "`status` is no status";
+const STATUS: &str = "write a number as in HTTP, such as 200 or 404, or leave it out for 200";
+
+impl From<Unsayable> for Wrong {
+    fn from(error: Unsayable) -> Self {
+        Self::new(error.what, error.fix)
+    }
+}
+
 struct Keys(Map<String, Value>);
 
 impl Keys {
     fn command(mut self, dialect: &Dialect) -> Result<Asked, Wrong> {
-        const WORDS: &str = "write \"do\": \"publish\", \"subscribe\", \"unsubscribe\", \"time\", \"reconnect\" or \
-                             \"close\"";
+        const WORDS: &str = "write \"do\": \"publish\", \"subscribe\", \"unsubscribe\", \"twin\", \"report\", \
+                             \"acknowledge\", \"answer\", \"reprovision\", \"time\", \"reconnect\" or \"close\"";
         let word = self.text("do", WORDS)?.ok_or_else(|| Wrong::new("`do` is missing", WORDS))?;
         let asked = match word.as_str() {
             "publish" => self.publish(dialect)?,
             "subscribe" => {
                 let filter = self.need("filter", "write \"filter\": \"a/#\"")?;
-                Asked::Say(dialect.subscribe(&filter, self.qos()?))
+                Asked::Say(dialect.subscribe(&filter, self.qos()?).map_err(Wrong::from)?)
             }
             "unsubscribe" => {
-                Asked::Say(dialect.unsubscribe(&self.need("filter", "write the filter as it was subscribed")?))
+                let filter = self.need("filter", "write the filter as it was subscribed")?;
+                Asked::Say(dialect.unsubscribe(&filter).map_err(Wrong::from)?)
             }
-            "time" => Asked::Say(dialect.time().map_err(|error| Wrong::new(error.what, error.fix))?),
+            "twin" => Asked::Say(dialect.azure(azure::Command::GetTwin).map_err(Wrong::from)?),
+            "report" => {
+                let properties = self.json("write \"json\": {…} with the properties")?;
+                Asked::Say(dialect.azure(azure::Command::Report(properties)).map_err(Wrong::from)?)
+            }
+            "acknowledge" => Asked::Say(dialect.azure(self.acknowledgement()?).map_err(Wrong::from)?),
+            "answer" => Asked::Answer {
+                call: self.number("call", "write the call's number, as its event had it")?,
+                status: i32::try_from(self.number_or("status", 200, STATUS)?)
+                    .map_err(|_| Wrong::new(NO_STATUS, STATUS))?,
+                payload: self.0.remove("json"),
+            },
+            "reprovision" => Asked::Say(dialect.azure(azure::Command::Reprovision).map_err(Wrong::from)?),
+            "time" => Asked::Say(dialect.time().map_err(Wrong::from)?),
             "reconnect" => Asked::Reconnect,
             "close" => Asked::Close,
             other => return Err(Wrong::new(format_args!("`do` holds the unknown word {other:?}"), WORDS)),
@@ -113,7 +155,36 @@ impl Keys {
             })?)),
         };
         let message = Outgoing { topic, payload, qos, retain, ttl };
-        dialect.publish(message).map(Asked::Say).map_err(|error| Wrong::new(error.what, error.fix))
+        dialect.publish(message).map(Asked::Say).map_err(Wrong::from)
+    }
+
+    fn acknowledgement(&mut self) -> Result<azure::Command, Wrong> {
+        let component = self.text("component", "write the component's name, or leave it out")?;
+        let name = self.need("name", "write the property's name")?;
+        let version = self.number("version", "write the version that the event \"desired\" had")?;
+        let status =
+            u16::try_from(self.number_or("status", 200, STATUS)?).map_err(|_| Wrong::new(NO_STATUS, STATUS))?;
+        let value = self.json("write \"json\": … with the value that is in effect")?;
+        let mut ack = Ack::new(name, status, version, value);
+        if let Some(text) = self.text("description", "write a text, or leave it out")? {
+            ack = ack.with(text);
+        }
+        Ok(azure::Command::Acknowledge { component, acks: vec![ack] })
+    }
+
+    fn json(&mut self, fix: &str) -> Result<Value, Wrong> {
+        self.0.remove("json").ok_or_else(|| Wrong::new("`json` is missing", fix))
+    }
+
+    fn number(&mut self, key: &str, fix: &str) -> Result<u64, Wrong> {
+        match self.0.remove(key) {
+            None => Err(Wrong::new(format_args!("`{key}` is missing"), fix)),
+            Some(value) => value.as_u64().ok_or_else(|| Wrong::new(format_args!("`{key}` is no whole number"), fix)),
+        }
+    }
+
+    fn number_or(&mut self, key: &str, otherwise: u64, fix: &str) -> Result<u64, Wrong> {
+        if self.0.contains_key(key) { self.number(key, fix) } else { Ok(otherwise) }
     }
 
     fn payload(&mut self) -> Result<Vec<u8>, Wrong> {
@@ -227,5 +298,29 @@ mod tests {
         let (id, asked) = read(br#"{"id":3,"do":"publish","topic":"./t","text":"","retain":true}"#, &door());
         assert_eq!(id, Some(json!(3)));
         assert_eq!(asked.unwrap_err().what, "this cloud retains no messages");
+    }
+
+    #[test]
+    fn azures_words_are_for_azure() {
+        let asked = |line: &str, dialect: &Dialect| read(line.as_bytes(), dialect).1;
+        let ack = r#"{"do":"acknowledge","name":"telemetryInterval","version":105,"json":5,"description":"set"}"#;
+        let expected = azure::Command::Acknowledge {
+            component: None,
+            acks: vec![Ack::applied("telemetryInterval", 105, 5).with("set")],
+        };
+        assert_eq!(asked(ack, &Dialect::Azure), Ok(Asked::Say(Command::Azure(expected))));
+        let answer = asked(r#"{"do":"answer","call":3,"status":404}"#, &Dialect::Azure);
+        assert_eq!(answer, Ok(Asked::Answer { call: 3, status: 404, payload: None }));
+        let wrong = asked(r#"{"do":"twin"}"#, &Dialect::Plain).unwrap_err();
+        assert!(wrong.fix.contains("profile"), "{wrong:?}");
+        for line in [
+            r#"{"do":"report"}"#,
+            r#"{"do":"answer"}"#,
+            r#"{"do":"answer","call":"x"}"#,
+            r#"{"do":"acknowledge","name":"a","version":1,"json":1,"status":70000}"#,
+            r#"{"do":"subscribe","filter":"a/#"}"#,
+        ] {
+            assert!(asked(line, &Dialect::Azure).is_err(), "{line}");
+        }
     }
 }

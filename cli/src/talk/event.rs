@@ -1,13 +1,13 @@
 //! What does an event or an outcome look like as a JSON line?
 
 use crate::{
-    cloud::{Answer, Event},
+    cloud::{Answer, Event, Letter},
     talk::command::Wrong,
 };
 use base64ct::{Base64, Encoding as _};
 use core::time::Duration;
 use serde_json::{Map, Value, json};
-use skytether_core::{device, io, io::Cause, message::Received};
+use skytether_core::{azure::MethodCall, device, io, io::Cause, message::Received};
 use skytether_tokio::SendError;
 
 /// The events, for help texts.
@@ -21,9 +21,14 @@ Events, one JSON object a line on stdout:
   {\"event\": \"gave_up\", \"why\": \"…\"}               another attempt would not help; the tool ends
   {\"event\": \"message\", \"topic\": T, \"qos\": 0|1|2, \"retain\": …, \"dup\": …, \"text\": \"…\" or \"base64\": \"…\"}
                           base64 where the payload is no UTF-8 text
+  {\"event\": \"letter\", \"properties\": {…}, \"input\": \"…\", \"text\": … or \"base64\": …}    a message from Azure
+  {\"event\": \"method\", \"call\": N, \"name\": \"…\", \"component\": \"…\", \"json\": …}   answer it within 30 s
+  {\"event\": \"desired\", \"version\": N, \"full\": true|false, \"json\": {…}}    all desired properties, or changes
+  {\"event\": \"assigned\", \"hub\": \"…\", \"device\": \"…\", \"json\": …}         by the provisioning service
   {\"event\": \"note\", \"text\": \"…\"}                 worth knowing; changes nothing
-  {\"event\": \"done\", \"id\": …, \"result\": \"published\" | \"subscribed\" | \"unsubscribed\" | \"time\" | \"failed\", …}
-                          with \"qos\" (subscribed), \"unix_ms\", \"offset_ms\", \"round_trip_ms\" (time),
+  {\"event\": \"done\", \"id\": …, \"result\": \"published\" | \"subscribed\" | \"unsubscribed\" | \"reported\" | \"twin\" |
+                                        \"time\" | \"done\" | \"failed\", …}
+                          with \"version\" (reported), \"json\" (twin), \"qos\" (subscribed), \"unix_ms\", \"offset_ms\", \"round_trip_ms\" (time),
                           \"reason\", \"code\" and \"error\" (failed)
   {\"event\": \"error\", \"line\": N, \"id\": …, \"error\": \"…\", \"fix\": \"…\"}    line N of stdin is no command
 Keys that do not apply are left out. Ignore events and keys that you do not know.";
@@ -52,6 +57,20 @@ pub fn of_device(event: &device::Event<Event>) -> Value {
         device::Event::Cloud(Event::Refused(refusal, check)) => {
             json!({"event": "note", "text": format!("refused: {refusal}; check {check}")})
         }
+        device::Event::Cloud(Event::Letter(letter)) => of_letter(letter),
+        // The caller numbers calls: `of_call`.
+        device::Event::Cloud(Event::Method(call)) => of_call(0, call),
+        device::Event::Cloud(Event::Desired { version, full, properties }) => {
+            json!({"event": "desired", "version": version, "full": full, "json": properties})
+        }
+        device::Event::Cloud(Event::Assigned { hub, device, payload }) => {
+            let mut line = json!({"event": "assigned", "hub": hub, "device": device});
+            if let (Some(payload), Value::Object(keys)) = (payload, &mut line) {
+                keys.insert("json".into(), payload.clone());
+            }
+            line
+        }
+        device::Event::Cloud(Event::Told(text)) => json!({"event": "note", "text": text}),
         device::Event::Cloud(Event::TimeDisbelieved(error)) => {
             json!({"event": "note", "text": format!("an answer about the time is not believed: {error}")})
         }
@@ -67,14 +86,39 @@ pub fn of_message(message: &Received) -> Value {
         "retain": message.retain(),
         "dup": message.dup(),
     });
-    let (key, payload) = match core::str::from_utf8(message.payload()) {
-        Ok(text) => ("text", text.to_owned()),
-        Err(_) => ("base64", Base64::encode_string(message.payload())),
-    };
     if let Value::Object(keys) = &mut line {
-        keys.insert(key.into(), payload.into());
+        put_payload(keys, message.payload());
     }
     line
+}
+
+/// A line for a call of a method, under the number that its answer names.
+pub fn of_call(number: u64, call: &MethodCall) -> Value {
+    let mut line = json!({"event": "method", "call": number, "name": call.name});
+    if let Value::Object(keys) = &mut line {
+        keys.extend(call.component.as_ref().map(|component| ("component".into(), component.as_str().into())));
+        keys.extend(call.payload.as_ref().map(|payload| ("json".into(), payload.clone())));
+    }
+    line
+}
+
+fn of_letter(letter: &Letter) -> Value {
+    let properties: Map<String, Value> =
+        letter.properties.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let mut line = json!({"event": "letter", "properties": properties});
+    if let Value::Object(keys) = &mut line {
+        keys.extend(letter.input.as_ref().map(|input| ("input".into(), input.as_str().into())));
+        put_payload(keys, &letter.payload);
+    }
+    line
+}
+
+fn put_payload(keys: &mut Map<String, Value>, payload: &[u8]) {
+    let (key, payload) = match core::str::from_utf8(payload) {
+        Ok(text) => ("text", text.to_owned()),
+        Err(_) => ("base64", Base64::encode_string(payload)),
+    };
+    keys.insert(key.into(), payload.into());
 }
 
 /// A line for the end of a command.
@@ -99,6 +143,16 @@ pub fn of_outcome(id: Option<Value>, outcome: &Result<Answer, SendError>) -> Val
             }
             put("round_trip_ms", millis(time.round_trip).into());
             put("result", "time".into())
+        }
+        Ok(Answer::Reported(version)) => {
+            if let Some(version) = version {
+                put("version", (*version).into());
+            }
+            put("result", "reported".into())
+        }
+        Ok(Answer::Twin(twin)) => {
+            put("json", twin.clone());
+            put("result", "twin".into())
         }
         Ok(Answer::Other) => put("result", "done".into()),
         Err(error) => {

@@ -15,8 +15,9 @@ use crate::{
     target::Target,
 };
 use serde_json::Value;
-use skytether_core::{device, io::Cause};
-use skytether_tokio::{Handle, SendError};
+use skytether_core::{azure::MethodCall, device, io::Cause};
+use skytether_tokio::{Handle, SendError, Store};
+use std::collections::BTreeMap;
 use tokio::{
     select,
     sync::{mpsc, watch},
@@ -24,6 +25,8 @@ use tokio::{
 
 /// Commands that may wait for the device; more are left on stdin.
 const WAITING: usize = 16;
+/// Method calls whose answers may be outstanding.
+const CALLS: usize = 64;
 /// Outcomes that may wait to be written.
 const OUTCOMES: usize = 64;
 
@@ -38,12 +41,13 @@ type Outcome = (Id, Result<Answer, SendError>);
 pub async fn run(
     target: Target,
     stay: bool,
+    store: Option<Store>,
     mut lines: Lines,
     out: Output,
     log: &Log,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let mut connection = Connection::start(target, log)?;
+    let mut connection = Connection::remembering(target, store, log)?;
     let (outcome, mut outcomes) = mpsc::channel(OUTCOMES);
     let (up, ready) = watch::channel(false);
     let feeder = feed(connection.handle().clone(), outcome, ready);
@@ -57,6 +61,8 @@ pub async fn run(
         line: 0,
         failure: None,
         refused: None,
+        calls: BTreeMap::new(),
+        called: 0,
     };
     let mut closing = false;
     loop {
@@ -168,11 +174,24 @@ struct Run<'i> {
     failure: Option<Failure>,
     /// Why the latest connection did not come about, if it was refused.
     refused: Option<Cause>,
+    /// Method calls without answer, by their number.
+    calls: BTreeMap<u64, MethodCall>,
+    called: u64,
 }
 
 impl Run<'_> {
     /// Tells of an event. True: this is the end.
     async fn hear(&mut self, connection: &Connection, event: &device::Event<Event>) -> bool {
+        if let device::Event::Cloud(Event::Method(call)) = event {
+            self.called = self.called.saturating_add(1);
+            if self.calls.len() >= CALLS {
+                // The oldest has waited longer than its caller does.
+                self.calls.pop_first();
+            }
+            self.calls.insert(self.called, call.clone());
+            self.tell(&event::of_call(self.called, call)).await;
+            return false;
+        }
         self.tell(&event::of_device(event)).await;
         match event {
             device::Event::Ready => {
@@ -217,7 +236,19 @@ impl Run<'_> {
                 (None, Err(Wrong { what, fix: "start again with another input".to_owned() }))
             }
         };
+        let asked = asked.and_then(|asked| match asked {
+            Asked::Answer { call, status, payload } => match self.calls.remove(&call) {
+                Some(call) => Ok(Asked::Say(Command::Azure(call.answer(status, payload)))),
+                None => Err(Wrong {
+                    what: format!("there is no call {call} that waits for an answer"),
+                    fix: "write the number that its event had, once".to_owned(),
+                }),
+            },
+            other @ (Asked::Say(_) | Asked::Reconnect | Asked::Close) => Ok(other),
+        });
         match asked {
+            // An answer has become a command above.
+            Ok(Asked::Answer { .. }) => Then::Nothing,
             Ok(Asked::Say(command)) => {
                 self.outstanding = self.outstanding.saturating_add(1);
                 let handed_in = match &self.feeder {

@@ -77,6 +77,7 @@ async fn listen(connection: &mut Connection, subscribe: &Subscribe, out: &Output
     let mut granted = JoinSet::new();
     for filter in &subscribe.filters {
         let command = connection.dialect().subscribe(filter, subscribe.qos);
+        let command = command.map_err(|error| Failure::Start(format!("{}; {}", error.what, error.fix)))?;
         let topic = connection.dialect().topic(filter);
         let handle = connection.handle().clone();
         granted.spawn(async move { (topic, handle.send(command).await) });

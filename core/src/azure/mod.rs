@@ -68,6 +68,7 @@ pub mod duration;
 pub mod endpoint;
 mod event;
 mod features;
+mod first;
 pub mod identity;
 pub mod limits;
 mod method;

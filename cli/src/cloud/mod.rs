@@ -1,9 +1,13 @@
 //! What is the same on every cloud that the tool talks to? One command, one answer, one event for all of them.
 #![allow(clippy::exhaustive_enums, reason = "the tool's own words, matched where lines are read and written")]
 
+mod azure;
+
 use crate::meaning::Platform;
 use core::time::Duration;
+use serde_json::Value;
 use skytether_core::{
+    azure::{Azure, MethodCall},
     backoff::Backoff,
     cloud::{Cloud, Cx, Dial, Heard, Out},
     io::{Deadline, Refusal, Rejected, Tag},
@@ -21,6 +25,8 @@ use std::borrow::Cow;
 /// A cloud of any kind.
 #[derive(Debug)]
 pub enum AnyCloud {
+    /// Azure IoT.
+    Azure(Box<Azure>),
     /// Tencent Cloud IoT Hub.
     Tencent(Box<Tencent>),
     /// An ordinary broker.
@@ -30,6 +36,8 @@ pub enum AnyCloud {
 /// A command, in the words of the cloud that it is for. [`Dialect`] makes it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
+    /// For [`AnyCloud::Azure`].
+    Azure(skytether_core::azure::Command),
     /// For [`AnyCloud::Tencent`].
     Tencent(tencent::Command),
     /// For [`AnyCloud::Plain`].
@@ -39,7 +47,10 @@ pub enum Command {
 impl Command {
     /// Whether it is refused while there is no connection.
     pub fn needs_connection(&self) -> bool {
-        *self == Self::Tencent(tencent::Command::SyncTime)
+        match self {
+            Self::Azure(_) | Self::Plain(_) => false,
+            Self::Tencent(command) => *command == tencent::Command::SyncTime,
+        }
     }
 }
 
@@ -54,6 +65,10 @@ pub enum Answer {
     Unsubscribed,
     /// The cloud's time.
     Time(Time),
+    /// Properties are reported; their new version, where the cloud told it.
+    Reported(Option<u64>),
+    /// What the cloud has of the device: `{"desired": …, "reported": …}`, each with its version.
+    Twin(Value),
     /// Something that the tool does not ask for.
     Other,
 }
@@ -67,6 +82,42 @@ pub enum Event {
     Refused(Refusal, &'static str),
     /// An answer about the time that cannot be true.
     TimeDisbelieved(TimeError),
+    /// A message with properties of its own.
+    Letter(Box<Letter>),
+    /// The cloud calls a method, and waits for the answer.
+    Method(MethodCall),
+    /// Desired properties: all, or what has changed.
+    Desired {
+        /// Their version.
+        version: u64,
+        /// Whether they are all.
+        full: bool,
+        /// They themselves.
+        properties: Value,
+    },
+    /// A hub was assigned.
+    Assigned {
+        /// Its host name.
+        hub: String,
+        /// The device's id there.
+        device: String,
+        /// What the service gives the device.
+        payload: Option<Value>,
+    },
+    /// Something worth knowing, in words.
+    Told(String),
+}
+
+/// A message that carries properties beside its payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_structs, reason = "lines are made of it")]
+pub struct Letter {
+    /// The module's input that it came by, where there is one.
+    pub input: Option<String>,
+    /// Names and values; a property may have none. Those of the system begin with `$.`.
+    pub properties: Vec<(String, Option<String>)>,
+    /// Payload.
+    pub payload: Vec<u8>,
 }
 
 impl Cloud for AnyCloud {
@@ -76,6 +127,7 @@ impl Cloud for AnyCloud {
 
     fn dial(&mut self, cx: &mut Cx<'_>) -> Dial {
         match self {
+            Self::Azure(cloud) => cloud.dial(cx),
             Self::Tencent(cloud) => cloud.dial(cx),
             Self::Plain(cloud) => cloud.dial(cx),
         }
@@ -83,9 +135,12 @@ impl Cloud for AnyCloud {
 
     fn command(&mut self, cx: &mut Cx<'_>, tag: Tag, command: &Command) -> Result<(), Rejected> {
         match (self, command) {
+            (Self::Azure(cloud), Command::Azure(command)) => cloud.command(cx, tag, command),
             (Self::Tencent(cloud), Command::Tencent(command)) => cloud.command(cx, tag, command),
             (Self::Plain(cloud), Command::Plain(command)) => cloud.command(cx, tag, command),
-            (Self::Tencent(_), Command::Plain(_)) | (Self::Plain(_), Command::Tencent(_)) => {
+            (Self::Azure(_), Command::Tencent(_) | Command::Plain(_))
+            | (Self::Tencent(_), Command::Azure(_) | Command::Plain(_))
+            | (Self::Plain(_), Command::Azure(_) | Command::Tencent(_)) => {
                 Err(Rejected::Unsupported("a command for another cloud"))
             }
         }
@@ -93,6 +148,10 @@ impl Cloud for AnyCloud {
 
     fn hear(&mut self, cx: &mut Cx<'_>, heard: Heard<'_>) -> Option<Out<Event, Answer>> {
         Some(match self {
+            Self::Azure(cloud) => match cloud.hear(cx, heard)? {
+                Out::Event(event) => Out::Event(azure::event(event)),
+                Out::Done(tag, result) => Out::Done(tag, result.map(azure::answer)),
+            },
             Self::Tencent(cloud) => match cloud.hear(cx, heard)? {
                 Out::Event(event) => Out::Event(of_tencent(event)?),
                 Out::Done(tag, result) => Out::Done(tag, result.map(|answer| answer_of_tencent(&answer))),
@@ -113,6 +172,7 @@ impl Cloud for AnyCloud {
 
     fn deadline(&self) -> Option<Deadline> {
         match self {
+            Self::Azure(cloud) => cloud.deadline(),
             Self::Tencent(cloud) => cloud.deadline(),
             Self::Plain(cloud) => cloud.deadline(),
         }
@@ -120,6 +180,7 @@ impl Cloud for AnyCloud {
 
     fn backoff(&self) -> Backoff {
         match self {
+            Self::Azure(cloud) => cloud.backoff(),
             Self::Tencent(cloud) => cloud.backoff(),
             Self::Plain(cloud) => cloud.backoff(),
         }
@@ -176,6 +237,8 @@ pub struct Outgoing {
 /// How commands are said on one device's cloud.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Dialect {
+    /// As a device of Azure's: there are no free topics.
+    Azure,
     /// As this device of Tencent's.
     Tencent(ProductId, DeviceName),
     /// As anyone at a broker.
@@ -186,6 +249,7 @@ impl Dialect {
     /// Whose CONNACK codes are heard.
     pub fn platform(&self) -> Platform {
         match self {
+            Self::Azure => Platform::Azure,
             Self::Tencent(..) => Platform::Tencent,
             Self::Plain => Platform::Plain,
         }
@@ -195,7 +259,7 @@ impl Dialect {
     pub fn topic(&self, text: &str) -> String {
         match (self, text.strip_prefix("./")) {
             (Self::Tencent(product, device), Some(own)) => format!("{product}/{device}/{own}"),
-            (Self::Tencent(..), None) | (Self::Plain, _) => text.to_owned(),
+            (Self::Tencent(..), None) | (Self::Azure | Self::Plain, _) => text.to_owned(),
         }
     }
 
@@ -208,6 +272,7 @@ impl Dialect {
         let topic = self.topic(&topic);
         let payload = Cow::Owned(payload);
         match self {
+            Self::Azure => azure::publish(&topic, payload, qos, retain, ttl).map(Command::Azure),
             Self::Tencent(..) if retain => {
                 Err(Unsayable { what: "this cloud retains no messages", fix: "leave `retain` out" })
             }
@@ -219,20 +284,42 @@ impl Dialect {
     }
 
     /// A subscribe.
-    pub fn subscribe(&self, filter: &str, qos: QoS) -> Command {
+    ///
+    /// # Errors
+    /// A cloud without free topics.
+    pub fn subscribe(&self, filter: &str, qos: QoS) -> Result<Command, Unsayable> {
         let filter = self.topic(filter);
-        match self {
+        Ok(match self {
+            Self::Azure => return Err(azure::NO_TOPICS),
             Self::Tencent(..) => Command::Tencent(tencent::Command::Subscribe { filter: UserTopic::full(filter), qos }),
             Self::Plain => Command::Plain(plain::Command::Subscribe { filter, qos }),
-        }
+        })
     }
 
     /// An unsubscribe.
-    pub fn unsubscribe(&self, filter: &str) -> Command {
+    ///
+    /// # Errors
+    /// As [`Dialect::subscribe`].
+    pub fn unsubscribe(&self, filter: &str) -> Result<Command, Unsayable> {
         let filter = self.topic(filter);
-        match self {
+        Ok(match self {
+            Self::Azure => return Err(azure::NO_TOPICS),
             Self::Tencent(..) => Command::Tencent(tencent::Command::Unsubscribe { filter: UserTopic::full(filter) }),
             Self::Plain => Command::Plain(plain::Command::Unsubscribe { filter }),
+        })
+    }
+
+    /// Something that only Azure offers.
+    ///
+    /// # Errors
+    /// Another cloud.
+    pub fn azure(&self, command: skytether_core::azure::Command) -> Result<Command, Unsayable> {
+        match self {
+            Self::Azure => Ok(Command::Azure(command)),
+            Self::Tencent(..) | Self::Plain => Err(Unsayable {
+                what: "only a device of Azure's can do this",
+                fix: "name an Azure profile with --profile, or leave it out",
+            }),
         }
     }
 
@@ -243,6 +330,7 @@ impl Dialect {
     pub fn time(&self) -> Result<Command, Unsayable> {
         match self {
             Self::Tencent(..) => Ok(Command::Tencent(tencent::Command::SyncTime)),
+            Self::Azure => Err(Unsayable { what: "this cloud does not tell the time", fix: "ask another clock" }),
             Self::Plain => Err(Unsayable {
                 what: "an ordinary broker does not tell the time",
                 fix: "ask it of a cloud, with --profile",

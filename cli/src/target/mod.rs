@@ -1,5 +1,9 @@
 //! Which device, on which cloud, by which way? What files and options say, joined to what a driver needs.
 
+mod azure;
+
+pub use azure::AzureDevice;
+
 use crate::{
     args::target::{Broker, Way, Whom},
     cloud::{AnyCloud, Dialect},
@@ -7,6 +11,7 @@ use crate::{
 };
 use core::fmt::Display;
 use skytether_core::{
+    azure::Azure,
     io::UnixMillis,
     link::{Connect, Endpoint, TlsIdentity},
     plain::{self, Plain},
@@ -52,6 +57,8 @@ pub struct Client {
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "one for each cloud that the tool knows")]
 pub enum Target {
+    /// Of Azure's.
+    Azure(Box<AzureDevice>),
     /// Of Tencent's.
     Tencent(Box<TencentDevice>),
     /// Of an ordinary broker.
@@ -64,7 +71,11 @@ impl TencentDevice {
     /// # Errors
     /// [`Failure::Configuration`] names the file and what is wrong with it.
     pub fn read(path: &Path, way: &Way) -> Result<Self, Failure> {
-        let (profile, info_path, info) = match Source::parse(&content(path)?).map_err(|error| broken(path, &error))? {
+        Self::of(path, source(path)?, way)
+    }
+
+    fn of(path: &Path, source: Source, way: &Way) -> Result<Self, Failure> {
+        let (profile, info_path, info) = match source {
             Source::TencentDevice(info) => (None, path.to_owned(), *info),
             Source::Profile(Profile::Tencent(profile)) => {
                 let profile = profile.resolve(|name| beside(path, name));
@@ -72,7 +83,9 @@ impl TencentDevice {
                 let info = DeviceInfo::parse(&content(&info_path)?).map_err(|error| broken(&info_path, &error))?;
                 (Some(profile), info_path, info)
             }
-            Source::Profile(_) => return Err(broken(path, &"a profile of a cloud that this version does not know")),
+            Source::Profile(_) => {
+                return Err(broken(path, &"this story is told with a device of Tencent's: name its profile"));
+            }
         };
         let mut config = tencent::Config::from(&info);
         config.server = server(profile.as_ref(), config.server, way);
@@ -119,7 +132,14 @@ impl Target {
     /// [`Failure::Configuration`] names the file or option and what is wrong with it.
     pub fn new(whom: &Whom) -> Result<Self, Failure> {
         match &whom.profile {
-            Some(path) => Ok(Self::Tencent(Box::new(TencentDevice::read(path, &whom.way)?))),
+            Some(path) => match source(path)? {
+                Source::Profile(Profile::Azure(profile)) => {
+                    Ok(Self::Azure(Box::new(AzureDevice::new(path, &profile, &whom.way)?)))
+                }
+                source @ (Source::Profile(_) | Source::TencentDevice(_)) => {
+                    Ok(Self::Tencent(Box::new(TencentDevice::of(path, source, &whom.way)?)))
+                }
+            },
             None => Ok(Self::Plain(Box::new(Client::new(&whom.way, &whom.broker)?))),
         }
     }
@@ -127,6 +147,7 @@ impl Target {
     /// The name to speak of it by.
     pub fn who(&self) -> String {
         match self {
+            Self::Azure(device) => device.who(),
             Self::Tencent(device) => device.config.device.to_string(),
             Self::Plain(client) => client.config.connect.client_id.clone(),
         }
@@ -138,6 +159,7 @@ impl Target {
     /// [`Failure::Configuration`] where host and port cannot be used.
     pub fn endpoint(&self) -> Result<Endpoint, Failure> {
         match self {
+            Self::Azure(device) => Ok(device.config.first_endpoint()),
             Self::Tencent(device) => device.endpoint(),
             Self::Plain(client) => Ok(client.config.endpoint.clone()),
         }
@@ -146,6 +168,7 @@ impl Target {
     /// Whom it trusts.
     pub fn tls(&self) -> &Tls {
         match self {
+            Self::Azure(device) => &device.tls,
             Self::Tencent(device) => &device.tls,
             Self::Plain(client) => &client.tls,
         }
@@ -154,6 +177,7 @@ impl Target {
     /// How commands are said on its cloud.
     pub fn dialect(&self) -> Dialect {
         match self {
+            Self::Azure(_) => Dialect::Azure,
             Self::Tencent(device) => Dialect::Tencent(device.config.product.clone(), device.config.device.clone()),
             Self::Plain(_) => Dialect::Plain,
         }
@@ -162,6 +186,7 @@ impl Target {
     /// What CONNECT says at one attempt; `wall` is the time of that attempt.
     pub fn introduction(&self, rng: &mut Rng, wall: UnixMillis) -> Connect {
         match self {
+            Self::Azure(device) => device.config.first_connect(wall),
             Self::Tencent(device) => device.introduction(rng, wall),
             Self::Plain(client) => client.config.connect.clone(),
         }
@@ -173,6 +198,12 @@ impl Target {
     /// [`Failure::Configuration`].
     pub fn cloud(self) -> Result<AnyCloud, Failure> {
         Ok(match self {
+            Self::Azure(device) => {
+                let who = device.who();
+                let cloud = Azure::new(device.config);
+                let cloud = cloud.map_err(|fatal| Failure::Configuration { who, why: fatal.to_string() })?;
+                AnyCloud::Azure(Box::new(cloud))
+            }
             Self::Tencent(device) => {
                 let who = device.config.device.to_string();
                 let cloud = Tencent::new(device.config);
@@ -293,6 +324,10 @@ fn tls(ca: Option<&Path>, shown: Option<&(PathBuf, PathBuf)>) -> Result<Tls, Fai
         Some((cert, key)) => tls.with_client(ClientIdentity::from_files(cert, key).map_err(|error| unusable(&error))?),
         None => tls,
     })
+}
+
+fn source(path: &Path) -> Result<Source, Failure> {
+    Source::parse(&content(path)?).map_err(|error| broken(path, &error))
 }
 
 fn broken(path: &Path, why: &dyn Display) -> Failure {

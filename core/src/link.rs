@@ -143,6 +143,10 @@ pub struct Connect {
     pub clean_session: bool,
     /// Will.
     pub will: Option<Will>,
+    /// Whose stored session this connection goes on with, where a link stores one. A device that introduces itself under
+    /// several client ids in turn (to a provisioning service, then to its hub) names one for all of them, so that what it
+    /// has queued stays its own over a restart. Default: the client id.
+    pub session: Option<String>,
 }
 
 /// A message to send.

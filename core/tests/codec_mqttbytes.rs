@@ -103,6 +103,7 @@ fn ours(packet: v4::Packet) -> Owned {
                 qos: our_qos(will.qos),
                 retain: will.retain,
             }),
+            session: None,
         }),
         v4::Packet::ConnAck(connack) => Owned::ConnAck(ConnAck {
             session_present: connack.session_present,

@@ -82,6 +82,7 @@ impl Config {
             keep_alive: self.keep_alive_s.unwrap_or(60),
             clean_session: self.clean_session.unwrap_or(true),
             will,
+            session: None,
         })
     }
 

@@ -299,6 +299,7 @@ impl Cloud for Tencent {
             keep_alive: self.config.keep_alive,
             clean_session: self.config.clean_session,
             will: None,
+            session: None,
         };
         Dial::Go(self.endpoint.clone(), connect)
     }

@@ -43,6 +43,7 @@ impl Owned {
                     qos: will.qos,
                     retain: will.retain,
                 }),
+                session: None,
             }),
             Packet::ConnAck(connack) => Self::ConnAck(*connack),
             Packet::Publish(publish) => Self::Publish {
@@ -130,6 +131,7 @@ pub(crate) fn samples() -> Vec<Owned> {
         keep_alive: 600,
         clean_session: false,
         will: Some(Will { topic: "gone".into(), payload: vec![0, 1], qos: QoS::AtLeastOnce, retain: true }),
+        session: None,
     };
     let mut all = vec![
         Owned::Connect(link::Connect { version: Version::V3_1, ..full.clone() }),
@@ -206,7 +208,7 @@ fn connect() -> impl Strategy<Value = link::Connect> {
             };
             let clean_session = clean || client_id.is_empty();
             let password = password.map(Secret::new);
-            link::Connect { version, client_id, user_name, password, keep_alive, clean_session, will }
+            link::Connect { version, client_id, user_name, password, keep_alive, clean_session, will, session: None }
         },
     )
 }

@@ -65,6 +65,7 @@ pub(crate) fn owned(connect: &codec::Connect<'_>) -> link::Connect {
             qos: will.qos,
             retain: will.retain,
         }),
+        session: None,
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) fn owned(connect: &codec::Connect<'_>) -> link::Connect {
             qos: will.qos,
             retain: will.retain,
         }),
+        session: None,
     }
 }
 

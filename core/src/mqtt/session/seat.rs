@@ -170,7 +170,7 @@ impl Link for Session {
             return Some(Action::Load(Key::Session));
         }
         self.keeper.begin().then(|| {
-            let record = persist::seal(&self.connect.client_id, self.ids.next(), &self.inbound, self.lanes.app());
+            let record = persist::seal(self.owner(), self.ids.next(), &self.inbound, self.lanes.app());
             Action::Store(Key::Session, record)
         })
     }
@@ -358,9 +358,14 @@ impl Session {
         }
     }
 
+    /// Whom the stored session belongs to.
+    fn owner(&self) -> &str {
+        self.connect.session.as_ref().unwrap_or(&self.connect.client_id)
+    }
+
     /// Goes on with the session of an earlier life.
     fn restore(&mut self, record: &[u8]) {
-        let opened = match persist::open(record, &self.connect.client_id) {
+        let opened = match persist::open(record, self.owner()) {
             Ok(opened) => opened,
             Err(why) => {
                 self.keeper.spoilt = Some(why);

@@ -21,7 +21,11 @@ use crate::{
     link::{Connect, Message, Notice, QoS, Version, Will},
     secret::Secret,
 };
-use alloc::{collections::VecDeque, string::String, vec::Vec};
+use alloc::{
+    collections::VecDeque,
+    string::{String, ToString as _},
+    vec::Vec,
+};
 use core::time::Duration;
 
 /// The device's side of Azure IoT: provisioning, and the hub.
@@ -191,6 +195,8 @@ impl Azure {
             keep_alive: self.config.keep_alive,
             clean_session: clean,
             will,
+            // The device's id at its hub is another than its registration id, where the service says so.
+            session: self.provisioner.as_ref().map(|provisioner| provisioner.config().registration.to_string()),
         }
     }
 
@@ -384,7 +390,7 @@ impl Azure {
 
     fn tick(&mut self, cx: &mut Cx<'_>) {
         if self.ask_wall_at.is_some_and(|at| at <= cx.now) {
-            self.ask_wall_at = None;
+            self.ask_wall_at = Some(cx.now.after(CLOCK_PATIENCE));
             cx.act(Action::AskWall);
         }
         match self.token.due(cx.now, self.unfinished == [None; 2]) {
@@ -482,7 +488,7 @@ impl Cloud for Azure {
             Heard::Link(notice) => self.notice(cx, notice),
             Heard::Tick => self.tick(cx),
             Heard::Wall => {
-                (self.asked_wall, self.ask_wall_at) = (false, None);
+                self.asked_wall = false;
                 self.token.wall(cx.now, cx.wall);
             }
             Heard::Loaded(Key::Hub, value) => self.provision(cx, |provisioner, _, _| provisioner.loaded(value)),

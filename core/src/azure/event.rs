@@ -50,7 +50,7 @@ pub enum Event {
         /// When, in seconds since 1970.
         expiry: u64,
     },
-    /// The clock shows a time before 2020, so nothing can be signed; it is asked again every minute.
+    /// The clock shows a time before 2020, so nothing can be signed; told once, while it is asked again every minute.
     ClockUnset {
         /// What it shows.
         wall: UnixMillis,

@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod hub;
 mod messages;
 mod methods;
 mod provisioning;

@@ -13,6 +13,7 @@ use super::{
     subscriptions::{Outcome, Subscriptions},
     token::{Due, TokenClock},
     topic::{self, DESIRED_CHANGES, METHODS, TWIN_ANSWERS, Whose},
+    upload::Uploads,
 };
 use crate::{
     backoff::{Backoff, Shape},
@@ -42,6 +43,7 @@ pub struct Azure {
     token: TokenClock,
     rids: Rids,
     features: Features,
+    uploads: Uploads,
     /// The latest message and the latest answer to a method that the link has not finished: they end in order, so
     /// without these there are none.
     unfinished: [Option<Tag>; 2],
@@ -101,6 +103,7 @@ impl Azure {
             token: TokenClock::default(),
             rids: Rids::default(),
             features: Features::default(),
+            uploads: Uploads::default(),
             unfinished: [None; 2],
             asked_wall: false,
             ask_wall_at: None,
@@ -401,6 +404,7 @@ impl Azure {
         if self.up {
             self.subscriptions.tick(cx);
         }
+        self.uploads.tick(cx, &self.config);
         let said = self.features.tick(cx, &mut self.rids);
         self.said.extend(said);
         self.provision(cx, Provisioner::tick);
@@ -411,6 +415,14 @@ impl Azure {
         match &self.config.route {
             Route::Hub { whom, .. } => Some(whom.clone()),
             Route::Provisioning(_) => self.provisioner.as_ref()?.device().cloned().map(Whom::device),
+        }
+    }
+
+    /// The hub that we belong to; `None` until provisioning has said so.
+    fn hub(&self) -> Option<HostName> {
+        match &self.config.route {
+            Route::Hub { host, .. } => Some(host.clone()),
+            Route::Provisioning(_) => self.provisioner.as_ref()?.hub().cloned(),
         }
     }
 
@@ -467,6 +479,15 @@ impl Cloud for Azure {
         self.now = cx.now;
         let unfinished = match command {
             Command::Reprovision => return self.reprovision(cx, tag),
+            Command::Upload(upload) => {
+                let at = self.hub().zip(self.me()).ok_or(Rejected::Offline)?;
+                return self.uploads.start(cx, &self.config, at, tag, upload);
+            }
+            Command::UploadBlock(block) => {
+                self.uploads.block(cx, &self.config, tag, block)?;
+                self.said.extend(self.uploads.said());
+                return Ok(());
+            }
             Command::GetTwin | Command::Report(_) | Command::Acknowledge { .. } if !self.config.wanted.twin => {
                 return Err(Rejected::Unsupported("the twin: the configuration does not want it"));
             }
@@ -490,11 +511,14 @@ impl Cloud for Azure {
             Heard::Wall => {
                 self.asked_wall = false;
                 self.token.wall(cx.now, cx.wall);
+                self.uploads.tick(cx, &self.config);
             }
             Heard::Loaded(Key::Hub, value) => self.provision(cx, |provisioner, _, _| provisioner.loaded(value)),
             Heard::Stored(Key::Hub, done) => self.provision(cx, |provisioner, _, _| provisioner.stored(done)),
-            Heard::Reply(..) | Heard::Loaded(..) | Heard::Stored(..) | Heard::Written(..) => {}
+            Heard::Reply(id, reply) => self.uploads.reply(cx, &self.config, id, reply),
+            Heard::Loaded(..) | Heard::Stored(..) | Heard::Written(..) => {}
         }
+        self.said.extend(self.uploads.said());
         self.said.pop_front()
     }
 
@@ -506,6 +530,7 @@ impl Cloud for Azure {
         let own = Deadline::earlier(self.token.deadline(), self.subscriptions.deadline());
         let clock = self.ask_wall_at.map(|at| Deadline { at, why: "clock" });
         let own = Deadline::earlier(Deadline::earlier(own, clock), provisioning);
+        let own = Deadline::earlier(own, self.uploads.deadline());
         Deadline::earlier(own, self.features.deadline())
     }
 

@@ -1,6 +1,12 @@
 //! What an application can ask for, and what each request ends in.
 
-use super::{method::MethodAnswer, pnp::Ack, telemetry::Telemetry, twin::Twin};
+use super::{
+    method::MethodAnswer,
+    pnp::Ack,
+    telemetry::Telemetry,
+    twin::Twin,
+    upload::{Block, Upload, Uploaded},
+};
 use alloc::{boxed::Box, string::String, vec::Vec};
 use serde_json::Value;
 
@@ -29,6 +35,12 @@ pub enum Command {
     },
     /// Answers a direct method; made by [`MethodCall::answer`](super::MethodCall::answer). Ends in [`Answer::Sent`].
     Answer(MethodAnswer),
+    /// Uploads a file to the storage of the hub, over HTTPS; ends in [`Answer::Uploaded`], whatever comes of it. Four at a
+    /// time; not for modules. [`Rejected::Offline`](crate::io::Rejected::Offline) while no hub is known.
+    Upload(Upload),
+    /// Gives an upload the block that [`Event::UploadBlock`](super::Event::UploadBlock) asks for; made by
+    /// [`BlockCall::answer`](super::upload::BlockCall::answer). Ends in [`Answer::Sent`] at once.
+    UploadBlock(Block),
     /// Asks the provisioning service for a hub anew; ends in [`Answer::Reprovisioning`] at once. The connection is ended
     /// in order; queued messages go to the new hub. [`Rejected::Unsupported`](crate::io::Rejected::Unsupported) without
     /// provisioning.
@@ -48,6 +60,8 @@ pub enum Answer {
         /// The new version of the reported properties, where the hub told it.
         version: Option<u64>,
     },
+    /// The upload is over: stored, or not for the reason named.
+    Uploaded(Uploaded),
     /// The device asks the provisioning service next.
     Reprovisioning,
 }

@@ -6,7 +6,10 @@ use super::{
     endpoint::{self, HUB_DOMAINS, PROVISIONING},
     identity::{DeviceKey, HostName, IdScope, ModelId, RegistrationId, Whom},
 };
-use crate::cloud::Fatal;
+use crate::{
+    cloud::Fatal,
+    http::{Rules, Url},
+};
 use alloc::{string::String, vec::Vec};
 use core::{ops::RangeInclusive, time::Duration};
 use serde_json::Value;
@@ -133,6 +136,17 @@ pub struct LastWill {
     pub payload: Vec<u8>,
 }
 
+/// How files come and go, over HTTP.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[allow(clippy::exhaustive_structs, reason = "a user writes `Files { rules: …, ..Files::default() }`")]
+pub struct Files {
+    /// Which URLs are allowed, of the storage and of updates. Default: `https` at any host.
+    pub rules: Rules,
+    /// Scheme, host and port to ask in place of `https://{hub}`: those of a local simulator. Default: the hub's, or the
+    /// gateway's.
+    pub origin: Option<String>,
+}
+
 /// One device and how it connects. [`Config::new`] and `From<ConnectionString>` give the defaults.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -162,6 +176,8 @@ pub struct Config {
     pub wanted: Wanted,
     /// Last will. Default: none.
     pub last_will: Option<LastWill>,
+    /// File uploads, and downloads of updates.
+    pub files: Files,
 }
 
 impl Config {
@@ -179,6 +195,7 @@ impl Config {
             token_life: Duration::from_hours(1),
             wanted: Wanted::ALL,
             last_will: None,
+            files: Files::default(),
         }
     }
 
@@ -202,6 +219,9 @@ impl Config {
         }
         if self.last_will.as_ref().is_some_and(|will| will.payload.len() > usize::from(u16::MAX)) {
             return wrong("a last will has 65,535 bytes at most");
+        }
+        if self.files.origin.as_ref().is_some_and(|origin| origin.ends_with('/') || Url::parse(origin).is_err()) {
+            return wrong("the origin of files is https://{host}[:{port}], without a slash at its end");
         }
         match &self.proof {
             Proof::Key(key) if !KEY.contains(&key.bytes().len()) => {

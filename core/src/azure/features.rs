@@ -48,7 +48,9 @@ impl Features {
                 self.twin.report(cx, rids, tag, &patch)
             }
             Command::Answer(answer) => self.methods.answer(cx, tag, answer),
-            Command::Reprovision => Err(Rejected::Unsupported("provisioning by a hub")),
+            Command::Reprovision | Command::Upload(_) | Command::UploadBlock(_) => {
+                Err(Rejected::Unsupported("this over the hub's connection"))
+            }
         }
     }
 

@@ -40,6 +40,16 @@ pub const REPORT_BYTES: usize = 128 * 1024;
 pub const HELD_CHANGES: usize = 16;
 /// Bytes of JSON that they may hold together.
 pub const HELD_BYTES: usize = 128 * 1024;
+/// Uploads that may run at once; the hub allows ten of a device.
+pub const UPLOADS: usize = 4;
+/// Largest file that is handed over as a whole, in bytes.
+pub const UPLOAD_WHOLE: usize = 1024 * 1024;
+/// Largest file that is handed over in blocks, in bytes.
+pub const UPLOAD_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes of a block; the last one may have fewer.
+pub const UPLOAD_BLOCK: u64 = 128 * 1024;
+/// The longest `Retry-After` of an upload that is waited out.
+pub const UPLOAD_PATIENCE: Duration = Duration::from_mins(5);
 /// How long a direct method may wait for its answer; the caller's time is over by then.
 pub const METHOD_ANSWER: Duration = Duration::from_secs(30);
 /// Direct methods that may wait for their answer at once.

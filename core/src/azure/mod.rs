@@ -4,7 +4,7 @@
 //! hub, and comes from a [connection string](connection_string) or from [`Config::new`]. Underneath, and usable alone:
 //! [`topic`] knows every topic and [`properties`] what rides in it, [`dps`] runs one registration, [`credentials`] signs,
 //! [`endpoint`] knows hosts and user names, [`percent`] the one way to write text on the wire, [`identity`] the names,
-//! [`twin`] and [`pnp`] what properties look like, [`duration`] ISO 8601, [`limits`] the platform's bounds.
+//! [`twin`] and [`pnp`] what properties look like, [`upload`] how files leave, [`duration`] ISO 8601, [`limits`] the platform's bounds.
 //!
 //! The first connections of a device, as the platform sees them (`▶` from the device, `◀` from the platform):
 //!
@@ -76,6 +76,7 @@ pub mod percent;
 pub mod pnp;
 pub mod properties;
 mod provisioner;
+mod rest;
 mod rid;
 mod stored;
 mod subscriptions;
@@ -83,11 +84,12 @@ mod telemetry;
 mod token;
 pub mod topic;
 pub mod twin;
+pub mod upload;
 
 pub use c2d::C2d;
 pub use client::Azure;
 pub use command::{Answer, Command};
-pub use config::{Config, LastWill, Proof, Provisioning, Route, Transport, Wanted};
+pub use config::{Config, Files, LastWill, Proof, Provisioning, Route, Transport, Wanted};
 pub use event::{Assigned, Event, NotAssigned, OfflineCommand, Progress, ServiceError};
 pub use method::{MethodAnswer, MethodCall};
 pub use rid::Rids;

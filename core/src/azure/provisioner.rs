@@ -140,6 +140,11 @@ impl Provisioner {
         self.home.as_ref().map(|home| &home.device)
     }
 
+    /// The hub, once it is known.
+    pub(super) fn hub(&self) -> Option<&HostName> {
+        self.home.as_ref().map(|home| &home.hub)
+    }
+
     /// The application wants a new assignment.
     pub(super) fn question(&mut self) {
         self.wanted = true;

@@ -16,3 +16,4 @@ mod methods;
 mod provisioning;
 mod rig;
 mod twin;
+mod upload;

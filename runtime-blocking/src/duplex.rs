@@ -142,8 +142,8 @@ impl<S: Stream> Duplex<S> {
     }
 
     /// Breaks the stream off: nothing waits for the peer any more.
-    pub(crate) fn cut(&self) {
-        self.stream.cut();
+    pub(crate) fn abort(&self) {
+        self.stream.abort();
     }
 
     pub(crate) fn is_broken(&self) -> bool {

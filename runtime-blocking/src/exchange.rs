@@ -79,7 +79,7 @@ impl Exchanges {
     pub(crate) fn cancel(&mut self, id: ExchangeId) {
         self.refused.retain(|(refused, _)| *refused != id);
         if let Some(running) = self.take(id) {
-            running.line.cut();
+            running.line.abort();
             self.let_go(running.line);
         }
     }
@@ -143,7 +143,7 @@ impl Exchanges {
 impl Drop for Exchanges {
     fn drop(&mut self) {
         for running in core::mem::take(&mut self.under_way) {
-            running.line.cut();
+            running.line.abort();
             self.let_go(running.line);
         }
         for leaving in self.leaving.drain(..) {

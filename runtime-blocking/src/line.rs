@@ -146,9 +146,9 @@ impl<K: Connector> Line<K> {
     }
 
     /// Breaks the pipe off where it is open: its end, which follows, waits for no peer.
-    pub(crate) fn cut(&self) {
+    pub(crate) fn abort(&self) {
         if let Stage::Agreeing(duplex) | Stage::Open(duplex) = &self.stage {
-            duplex.cut();
+            duplex.abort();
         }
     }
 

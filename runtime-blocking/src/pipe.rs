@@ -10,7 +10,7 @@ use skytether_std::{
     serial::{Place, Serial, of_open},
     tls::Tls,
 };
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     io,
     net::{Shutdown, TcpStream, ToSocketAddrs as _},
@@ -44,6 +44,12 @@ pub trait Stream: Send + Sync + 'static {
     /// Ends both directions at once. Calls of `read` and `write` that wait in other threads return: without that, no
     /// thread of the driver could ever end.
     fn cut(&self);
+
+    /// As [`Stream::cut`], where nothing that was sent matters any more and the peer may still be sending: it is to hear
+    /// of the end at once, and not when it next has room.
+    fn abort(&self) {
+        self.cut();
+    }
 }
 
 impl Stream for TcpStream {
@@ -62,6 +68,13 @@ impl Stream for TcpStream {
 
     fn cut(&self) {
         let _ = self.shutdown(Shutdown::Both);
+    }
+
+    fn abort(&self) {
+        // Closing it then resets the connection. An ordinary end would leave a peer that has filled our buffer waiting:
+        // after a shutdown no one tells it that there is room again.
+        let _ = SockRef::from(self).set_linger(Some(Duration::ZERO));
+        self.cut();
     }
 }
 
@@ -247,6 +260,13 @@ impl Stream for NetStream {
     fn cut(&self) {
         match &self.kind {
             Kind::Tcp(stream) => stream.cut(),
+            Kind::Tty(line) => line.cut(),
+        }
+    }
+
+    fn abort(&self) {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.abort(),
             Kind::Tty(line) => line.cut(),
         }
     }

@@ -112,15 +112,18 @@ impl Store {
     /// What the operating system says about writing it; `UnexpectedEof` for the hole.
     pub fn keep(&self, slot: Slot, at: u64, bytes: &[u8], first: bool) -> io::Result<()> {
         let (mut file, len) = self.slot(slot)?;
-        if first {
-            if len < at {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+        if first && len < at {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let cut = first && len > at;
+        if cut {
             file.set_len(at)?;
         }
-        file.seek(SeekFrom::Start(at))?;
-        file.write_all(bytes)?;
-        file.sync_data()
+        if !bytes.is_empty() {
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(bytes)?;
+        }
+        if cut || !bytes.is_empty() { file.sync_data() } else { Ok(()) }
     }
 
     /// The file of a slot, made if it is missing, and its length.

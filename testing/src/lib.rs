@@ -21,6 +21,12 @@
 #[cfg(unix)]
 pub mod broker;
 pub mod dice;
+pub mod drive;
+pub mod exchanges;
+pub mod fetcher;
+pub mod files;
+#[cfg(unix)]
+pub mod lines;
 pub mod negatives;
 pub mod pki;
 #[cfg(unix)]
@@ -28,4 +34,5 @@ pub mod proxy;
 pub mod rumqttd;
 pub mod script;
 pub mod server;
+pub mod slots;
 pub mod transcript;

@@ -2,7 +2,8 @@
 //!
 //! It sends `<tag> <text>\n` for a command and ends it at `ok <tag>\n`, or as soon as it was sent where the text begins
 //! with `!`. A line that begins with `?` it sends back; any other is an event. At `close` it sends `bye\n`, and closes the
-//! pipe once that is gone or its time limit is over. A command `bad` is invalid, one that is `huge` never fits.
+//! pipe once that is gone or its time limit is over. A command `bad` is invalid, one that is `huge` never fits,
+//! `!hang up` ends the pipe, and another is opened.
 #![allow(missing_docs, reason = "a test reads its fields")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "what a scripted machine does not expect, it writes down")]
 
@@ -73,6 +74,8 @@ pub enum State {
     Opening,
     Up,
     Bye(Instant),
+    /// It has asked for the end of the pipe, and will open another.
+    Ending,
     Closing,
     Closed,
 }
@@ -186,7 +189,13 @@ impl Script {
                 self.state = State::Closing;
                 self.pending.push_back(Step::Act(Action::Close));
             }
-            State::Down(_) | State::Opening | State::Up | State::Bye(_) | State::Closing | State::Closed => {}
+            State::Down(_)
+            | State::Opening
+            | State::Up
+            | State::Bye(_)
+            | State::Ending
+            | State::Closing
+            | State::Closed => {}
         }
         if let Some(at) = self.next_beat.filter(|at| *at <= now && self.state == State::Up) {
             self.next_beat = self.beat.map(|beat| at.after(beat));
@@ -247,6 +256,12 @@ impl Machine for Script {
         }
         let tag = self.next;
         self.next += 1;
+        if command == "!hang up" {
+            self.state = State::Ending;
+            self.pending.push_back(Step::Act(Action::Close));
+            self.pending.push_back(Step::Done(Tag(tag), Ok(String::new())));
+            return Ok(Tag(tag));
+        }
         self.say(&format!("{tag} {command}\n"));
         self.open.insert(tag, command.starts_with('!').then_some(self.queued));
         self.log.lock().unwrap().accepted.push(command.clone());
@@ -264,6 +279,7 @@ impl Machine for Script {
                 self.pending.push_back(Step::Act(Action::Close));
             }
             State::Down(_) => self.finish(),
+            State::Ending => self.state = State::Closing,
             State::Bye(_) | State::Closing | State::Closed => {}
         }
     }
@@ -278,7 +294,7 @@ impl Machine for Script {
         let at = match self.state {
             State::Down(at) => at,
             State::Bye(by) => Some(if self.out.is_empty() { Instant::ZERO } else { by }),
-            State::Opening | State::Up | State::Closing | State::Closed => None,
+            State::Opening | State::Up | State::Ending | State::Closing | State::Closed => None,
         };
         let state = at.map(|at| Deadline { at, why: "state" });
         Deadline::earlier(state, self.next_beat.map(|at| Deadline { at, why: "beat" }))

@@ -41,7 +41,8 @@ fn told(exchange: Exchange, answer: &[u8], size: usize, end: Option<Cause>) -> V
                 News::Keep(Job::Keep { at, bytes, first, .. }) => {
                     assert!(http.next().is_none(), "it goes on before the slot is safe");
                     http.kept();
-                    chunks += &format!("[{at}{}:{}]", if first { "!" } else { "" }, String::from_utf8_lossy(&bytes));
+                    let text = String::from_utf8_lossy(&bytes);
+                    chunks.extend([format!("[{at}{}:", if first { "!" } else { "" }).as_str(), &text, "]"]);
                     continue;
                 }
                 News::Keep(_) => panic!("another job"),
@@ -236,7 +237,7 @@ fn bytes_go_on_coming_while_a_slot_is_written_and_then_make_one_chunk() {
 #[test]
 fn what_is_no_http_or_too_long_is_said_so() {
     let many = [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"x: y\r\n".repeat(200), b"\r\n"].concat();
-    let long = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &[b'y'; HEAD]].concat();
+    let long = [b"HTTP/1.1 200 OK\r\nx: ".as_slice(), &vec![b'y'; HEAD]].concat();
     let interim = b"HTTP/1.1 103 Early\r\nx: y\r\n\r\n".repeat(HEAD / 20);
     let cases: [(&[u8], &str); 8] = [
         (b"SSH-2.0-OpenSSH", "its answer is no HTTP"),

@@ -397,7 +397,8 @@ pub enum Action {
     Close,
     /// Make a request; answer [`Input::Reply`].
     Exchange(ExchangeId, Box<Exchange>),
-    /// Forget a request; its replies are not wanted any more, and nothing more of it is written to its slot.
+    /// Forget a request; its replies are not wanted any more. A chunk that is on its way to its slot is written before
+    /// anything that is asked of the store from now on, and nothing of it after that.
     Cancel(ExchangeId),
     /// Look a value up; answer [`Input::Loaded`].
     Load(Key),

@@ -112,6 +112,9 @@ enum What {
 const ANYCLOUD_PACKET: usize = 1500;
 const RNWF_PACKET: usize = 8192;
 
+/// Bytes that may wait for the network; then nothing more is taken.
+const OUT: usize = 16 * 1024;
+
 /// Subscriptions at once. RNWF documents no limit.
 const ANYCLOUD_FILTERS: usize = 4;
 const RNWF_FILTERS: usize = 32;
@@ -404,13 +407,13 @@ impl Client {
     }
 
     /// The pipe, if one more request or message may be under way.
-    fn free(&self) -> Result<Pipe, Trouble> {
+    fn free(&self, net: &Net) -> Result<Pipe, Trouble> {
         let most = match self.dialect {
             Dialect::AnyCloud => ANYCLOUD_PENDING,
             Dialect::Rnwf => RNWF_PENDING,
         };
         match self.stage {
-            Stage::Up(pipe) if self.pending.len() < most => Ok(pipe),
+            Stage::Up(pipe) if self.pending.len() < most && net.transmit(pipe).len() < OUT => Ok(pipe),
             Stage::Idle | Stage::Opening(..) | Stage::Greeting(..) | Stage::Up(_) => Err(Trouble::Mqtt),
         }
     }
@@ -435,7 +438,7 @@ impl Client {
     /// # Errors
     /// [`Trouble::Mqtt`]: not connected, or something is under way; [`Trouble::InvalidParameter`]: no filter.
     pub(super) fn subscribe(&mut self, now: Instant, net: &mut Net, filter: String, qos: QoS) -> Result<(), Trouble> {
-        let pipe = self.free()?;
+        let pipe = self.free(net)?;
         let most = match self.dialect {
             Dialect::AnyCloud => ANYCLOUD_FILTERS,
             Dialect::Rnwf => RNWF_FILTERS,
@@ -457,7 +460,7 @@ impl Client {
     /// # Errors
     /// As [`Client::subscribe`].
     pub(super) fn unsubscribe(&mut self, now: Instant, net: &mut Net, filter: String) -> Result<(), Trouble> {
-        let pipe = self.free()?;
+        let pipe = self.free(net)?;
         let id = self.next_id();
         net.write(pipe, |out| unsubscribe_append(out, id, &[filter.as_str()]))
             .ok_or(Trouble::Mqtt)?
@@ -479,7 +482,7 @@ impl Client {
         qos: QoS,
         retain: bool,
     ) -> Result<u16, Trouble> {
-        let pipe = self.free()?;
+        let pipe = self.free(net)?;
         let (id, delivery) = match qos {
             QoS::AtMostOnce => (None, Delivery::AtMostOnce),
             QoS::AtLeastOnce => {

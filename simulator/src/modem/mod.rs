@@ -34,6 +34,8 @@
 //! assert_eq!(at(2805, ""), "\r+WSTAAIP:\"192.0.2.7\"\r\n");
 //! ```
 
+#[cfg(feature = "server")]
+pub mod bridge;
 mod client;
 mod commands;
 mod config;

@@ -342,14 +342,13 @@ impl Azure {
             self.refused(cx, refusal);
         }
         let Some(provisioner) = &mut self.provisioner else { return };
-        match self.peer {
+        let at_once = match self.peer {
             Peer::Service => provisioner.service_down(cause),
-            Peer::Hub(_) => {
-                if provisioner.hub_down(cx.now, cause, accepted) {
-                    cx.redial();
-                }
-            }
-            Peer::None => {}
+            Peer::Hub(_) => provisioner.hub_down(cx.now, cause, accepted),
+            Peer::None => false,
+        };
+        if at_once {
+            cx.redial();
         }
     }
 

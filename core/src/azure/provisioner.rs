@@ -194,8 +194,8 @@ impl Provisioner {
         Deadline::earlier(wait, self.registration.deadline())
     }
 
-    /// The connection to the service is gone.
-    pub(super) fn service_down(&mut self, cause: Cause) {
+    /// The connection to the service is gone; whether what comes next comes at once.
+    pub(super) fn service_down(&mut self, cause: Cause) -> bool {
         self.registration.lost();
         if self.home.is_some() && self.wanted && !self.up && cause != Cause::Asked {
             // Whoever has a hub does not stand still because the service is out of reach.
@@ -209,7 +209,10 @@ impl Provisioner {
             } else {
                 "the provisioning host refuses MQTT 3.1.1"
             }));
+            self.registration.reset();
+            return true;
         }
+        false
     }
 
     /// The hub accepted us.

@@ -15,5 +15,6 @@ mod messages;
 mod methods;
 mod provisioning;
 mod rig;
+mod stored;
 mod twin;
 mod upload;

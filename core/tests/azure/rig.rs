@@ -53,6 +53,8 @@ pub(crate) struct Rig {
     pub(crate) wire: Vec<Wire>,
     /// What is stored about the hub.
     pub(crate) stored: Option<Vec<u8>>,
+    /// What is stored of the session.
+    pub(crate) session: Option<Vec<u8>>,
     /// How the store answers.
     pub(crate) store: Store,
     /// Where the latest pipe leads.
@@ -103,6 +105,7 @@ impl Rig {
             said: Vec::new(),
             wire: Vec::new(),
             stored: None,
+            session: None,
             store: Store::Works,
             endpoint: None,
             wall: Some(WALL),
@@ -166,7 +169,6 @@ impl Rig {
     pub(crate) fn refuse(&mut self, code: u8) {
         let refusal = Refusal::from_code(code);
         self.give(Input::Bytes(&ConnAck { session_present: false, refusal }.encode()));
-        self.give(Input::Closed(Cause::Lost));
     }
 
     /// The pipe breaks.
@@ -198,6 +200,14 @@ impl Rig {
                     self.stored = Some(record);
                     self.step(Input::Stored(Key::Hub, Ok(())));
                 }
+                Driven::LoadSession => {
+                    let session = self.session.clone();
+                    self.step(Input::Loaded(Key::Session, Ok(session.as_deref())));
+                }
+                Driven::StoreSession(record) => {
+                    self.session = Some(record);
+                    self.step(Input::Stored(Key::Session, Ok(())));
+                }
                 Driven::Closed => self.step(Input::Closed(Cause::Lost)),
                 Driven::Sent(len) => self.step(Input::Sent(len)),
             }
@@ -220,19 +230,20 @@ impl Rig {
             matches!(
                 said,
                 Said::Act(
-                    Action::AskWall
-                        | Action::Load(Key::Hub)
-                        | Action::Store(Key::Hub, _)
-                        | Action::Close
-                        | Action::Open(Pipe::Net(_))
+                    Action::AskWall | Action::Load(_) | Action::Store(..) | Action::Close | Action::Open(Pipe::Net(_))
                 )
             )
         })?;
         match self.said.remove(at) {
             Said::Act(Action::AskWall) => Some(Driven::Wall),
+            Said::Act(Action::Load(Key::Session)) => Some(Driven::LoadSession),
+            Said::Act(Action::Store(Key::Session, record)) => Some(Driven::StoreSession(record)),
             Said::Act(Action::Load(_)) => Some(Driven::Load),
             Said::Act(Action::Store(_, record)) => Some(Driven::Store(record)),
-            Said::Act(Action::Close) => Some(Driven::Closed),
+            Said::Act(Action::Close) => {
+                self.open = false;
+                Some(Driven::Closed)
+            }
             Said::Act(Action::Open(Pipe::Net(endpoint))) => {
                 (self.endpoint, self.open) = (Some(endpoint), true);
                 self.drive()
@@ -389,6 +400,8 @@ enum Driven {
     Wall,
     Load,
     Store(Vec<u8>),
+    LoadSession,
+    StoreSession(Vec<u8>),
     Closed,
     Sent(usize),
 }

@@ -277,7 +277,8 @@ pub(super) fn session(vector: &Vector) -> Result<(), String> {
 fn ask(client: &mut Client, request: &Request) -> Result<(), String> {
     let now = Instant::ZERO;
     match request {
-        Request::Start(_) => {
+        Request::Start(false) => return Err("\"start\": false says nothing".to_owned()),
+        Request::Start(true) => {
             client.start(now);
             Ok(())
         }

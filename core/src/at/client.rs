@@ -1,85 +1,21 @@
 //! The modem in its own words: one thing at a time is asked of it, and everything it says is heard.
 
 use super::{
-    Dialect, Incoming, Line, Parser, Record, Timers, Tls, Wifi,
+    Dialect, Event, Fault, Line, Parser, Record, Timers, Tls, Wifi,
     dialog::{Dialog, Due, Whose},
     encode::{self, Param},
-    op::{Dial, DialStep, Join, JoinStep, Op, Turn},
+    mqtt::{Dial, DialStep},
+    op::{Info, Op, Turn},
     setting::{self, Known},
     urc::Urc,
+    wifi::{Join, JoinStep},
 };
 use crate::{
-    io::{Cause, Deadline, Instant, Rejected, UnixMillis},
+    io::{Cause, Deadline, Instant, Rejected},
     link::{Connect, Endpoint, QoS},
 };
 use alloc::{boxed::Box, collections::VecDeque, string::String, vec::Vec};
 use core::{fmt, time::Duration};
-
-/// What a modem says, or what became of what was asked of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Event<'b> {
-    /// It listens, and does not echo any more.
-    Started,
-    /// It is of this family.
-    Model(Dialect),
-    /// It reports errors with code and text, and its family is known.
-    Probed,
-    /// It is on the network.
-    Joined,
-    /// The question for the time is over, with [`Event::Time`] before it or without.
-    Clocked,
-    /// It is connected.
-    Connected {
-        /// Whether the server kept the session; never told on AnyCloud.
-        session_present: bool,
-    },
-    /// The server refused the connection, with this return code (on AnyCloud 1, whatever the reason).
-    Refused(u8),
-    /// The connection has ended, as was asked.
-    Left,
-    /// The connection is lost.
-    Disconnected,
-    /// The modem has connected again by itself: a new session, without subscriptions.
-    Reconnected,
-    /// Whether it says that it is connected.
-    Checked(bool),
-    /// A subscription was granted at this level, or refused.
-    Subscribed(Option<QoS>),
-    /// Whether a subscription was dropped.
-    Unsubscribed(bool),
-    /// Whether a message was acknowledged (at QoS 0: taken).
-    Published(bool),
-    /// A command of [`Client::command`] ended well.
-    Answered,
-    /// A subscription, message or command ended in an error.
-    CommandError {
-        /// The name of the command, with its sign.
-        command: Box<str>,
-        /// The code as one number, see [`Fault::number`](super::Fault::number).
-        number: u16,
-        /// The code as it is written.
-        code: Option<Box<str>>,
-        /// The text.
-        message: Option<Box<str>>,
-    },
-    /// What was asked was not answered, or not acknowledged in time.
-    TimedOut,
-    /// Joining, connecting or the modem itself failed.
-    Failed(Cause),
-    /// A message came in.
-    Message(Incoming<'b>),
-    /// It has an address on the network now, or has left the network.
-    Link(bool),
-    /// It tells the wall time.
-    Time(UnixMillis),
-    /// It has restarted by itself and knows nothing any more.
-    Restarted,
-    /// It said something that a modem which has not restarted would not say.
-    Doubt,
-    /// It said something that was skipped, for the reason named.
-    Skipped(&'static str),
-}
 
 /// A modem's conversation: below lanes, redials and clouds, for whoever wants to talk to one command by command. What is
 /// asked is done one after the other; each ends in its event. [`Modem`](super::Modem) is the link that stands on it.
@@ -376,9 +312,7 @@ impl Client {
     fn line<'b>(&mut self, line: Line<'b>) -> Option<Event<'b>> {
         match line {
             Line::Ok => self.result(None),
-            Line::Error(fault) => {
-                self.result(Some((fault.number(), fault.code.map(Box::from), fault.message.map(Box::from))))
-            }
+            Line::Error(fault) => self.result(Some(fault)),
             Line::Echo(_) => {
                 // One that had stopped echoing and begins again has restarted.
                 self.known.clear();
@@ -403,8 +337,8 @@ impl Client {
         }
     }
 
-    /// A final result; with code as a number, code and text where it is an error.
-    fn result(&mut self, error: Option<(u16, Option<Box<str>>, Option<Box<str>>)>) -> Option<Event<'static>> {
+    /// A final result, be it an error.
+    fn result(&mut self, error: Option<Fault<'_>>) -> Option<Event<'static>> {
         match self.dialog.result(self.now, error.is_none()) {
             Whose::Command => {}
             Whose::Ours => return None,
@@ -415,7 +349,7 @@ impl Client {
             }
         }
         let running = self.running.as_mut().filter(|running| running.stage == Stage::Asked)?;
-        let Some((number, code, message)) = error else {
+        let Some(fault) = error else {
             if let (Op::Publish { qos: QoS::AtMostOnce, .. }, Some(owed)) = (&running.op, &mut self.owed) {
                 *owed = owed.saturating_add(1);
             }
@@ -429,21 +363,30 @@ impl Client {
             Op::Command { name, .. } => Some(name.clone()),
             _ => None,
         };
-        let turn = running.op.failed(number, &self.timers);
+        let turn = running.op.failed(fault.number(), &self.timers);
         let event = self.follow(turn);
-        told.map(|command| Event::CommandError { command, number, code, message }).or(event)
+        let error = |command| Event::CommandError {
+            command,
+            number: fault.number(),
+            code: fault.code.map(Box::from),
+            message: fault.message.map(Box::from),
+        };
+        told.map(error).or(event)
     }
 
     fn record(&mut self, record: &Record<'_>) -> Option<Event<'static>> {
         let asking = self.running.as_ref().is_some_and(|running| running.stage == Stage::Asked);
-        if asking
-            && let Some(running) = &mut self.running
-            && let Some(event) = running.op.info(record)
-        {
-            if let Some(Event::Model(dialect)) = event {
-                self.model(dialect, record);
+        if asking && let Some(running) = &mut self.running {
+            match running.op.info(record) {
+                Info::Other => {}
+                Info::Taken => return None,
+                Info::Told(event) => {
+                    if let Event::Model(dialect) = event {
+                        self.model(dialect, record);
+                    }
+                    return Some(event);
+                }
             }
-            return event;
         }
         let urc = Urc::of(record, self.dialect);
         match urc {
@@ -468,7 +411,10 @@ impl Client {
         match urc {
             Urc::LinkDown => (!joining).then_some(Event::Link(false)),
             Urc::Address => Some(Event::Link(true)),
-            Urc::ConnAck(_, code @ 1..) if !dialling => self.told(Event::Refused(code)),
+            Urc::ConnAck(_, code @ 1..) if !dialling => {
+                self.refused = true;
+                Some(Event::Refused(code))
+            }
             Urc::Connection(true) if !dialling => Some(Event::Reconnected),
             Urc::Connection(false) if !dialling && !core::mem::take(&mut self.refused) => Some(Event::Disconnected),
             _ => None,
@@ -477,7 +423,6 @@ impl Client {
 
     /// The family is found out; where the user has named it, that holds.
     fn model(&mut self, dialect: Dialect, record: &Record<'_>) {
-        // RNWF11 calls itself as AnyCloud modules do, which print the answer with an equals sign.
         let dialect = if record.is_assigned() { Dialect::AnyCloud } else { dialect };
         if self.dialect == Dialect::Auto {
             self.dialect = dialect;
@@ -519,11 +464,6 @@ impl Client {
         self.owed = None;
     }
 
-    fn told(&mut self, event: Event<'static>) -> Option<Event<'static>> {
-        self.refused |= matches!(event, Event::Refused(_));
-        Some(event)
-    }
-
     fn follow(&mut self, turn: Turn) -> Option<Event<'static>> {
         let running = self.running.as_mut()?;
         match turn {
@@ -555,7 +495,8 @@ impl Client {
                 self.running = None;
                 self.quiet |= event == Some(Event::Started);
                 self.probed |= event == Some(Event::Probed);
-                event.and_then(|event| self.told(event))
+                self.refused |= matches!(event, Some(Event::Refused(_)));
+                event
             }
         }
     }

@@ -252,7 +252,9 @@ mod tests {
     use proptest::prelude::*;
 
     /// Topic, payload and whether a length was wrong.
-    fn read(line: &[u8], dialect: Dialect) -> Option<Result<(String, Vec<u8>, bool), ()>> {
+    type Read = (String, Vec<u8>, bool);
+
+    fn read(line: &[u8], dialect: Dialect) -> Option<Result<Read, ()>> {
         Some(shape(line, dialect)?.map(|shape| {
             let mut line = line.to_vec();
             let topic = shape.topic.settle(&mut line);
@@ -266,8 +268,8 @@ mod tests {
     fn print(bytes: &[u8]) -> Vec<u8> {
         let letters = b"\0\x07\x08\t\n\x0b\x0c\r\x1b";
         if bytes.is_empty() || bytes.iter().any(|byte| !(b' '..=b'~').contains(byte) && !letters.contains(byte)) {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-            return format!("[{digits}]").into_bytes();
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            return format!("[{}]", digits.concat()).into_bytes();
         }
         let mut out = vec![b'"'];
         let raw = bytes.iter().all(|byte| *byte >= b' ');

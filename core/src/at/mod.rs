@@ -28,12 +28,18 @@
 //!
 //! The command references of AnyCloud and of RNWF02 describe the dialects; where module and reference differ, what modules
 //! do is taken, and both are understood.
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "each operation and phase names the events that concern it; any other is none of its business"
+)]
 
 mod client;
 mod dialog;
+mod event;
 mod lanes;
 mod line;
 mod message;
+mod mqtt;
 mod op;
 mod options;
 mod record;
@@ -42,10 +48,12 @@ mod seat;
 mod setting;
 mod urc;
 mod value;
+mod wifi;
 
 pub mod encode;
 
-pub use client::{Client, Event};
+pub use client::Client;
+pub use event::Event;
 pub use options::{Dialect, Options, Security, Timers, Tls, Wifi};
 pub use record::{Fault, Incoming, Line, Parser, Record};
 pub use value::Value;
@@ -63,6 +71,7 @@ use requests::Requests;
 use urc::refusal;
 
 /// A modem as a [link](crate::link::Link).
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one connection, each asked on its own")]
 pub struct Modem {
     options: Options,
     limits: Limits,
@@ -212,7 +221,7 @@ impl Modem {
             Event::Time(time) => Some(Notice::Wall(time)),
             Event::Skipped(why) => Some(Notice::Note(Note::Skipped(why))),
             event if self.phase == Phase::Connecting => self.hear_connecting(&event),
-            event if self.is_connected() => self.hear_connected(event),
+            event if self.is_connected() => self.hear_connected(&event),
             _ => None,
         }
     }
@@ -247,7 +256,7 @@ impl Modem {
     }
 
     /// The same while there is a connection.
-    fn hear_connected<'b>(&mut self, event: Event<'b>) -> Option<Notice<'b>> {
+    fn hear_connected<'b>(&mut self, event: &Event<'b>) -> Option<Notice<'b>> {
         match event {
             Event::Message(message) => {
                 let (dup, qos, retain) = message.flags.unwrap_or_default();
@@ -259,21 +268,21 @@ impl Modem {
                 let tag = self.requests.answered(granted.is_some());
                 let remade =
                     granted.is_none().then_some(Notice::Note(Note::Skipped("a subscription made again was refused")));
-                tag.map_or(remade, |tag| Some(Notice::Granted(tag, granted)))
+                tag.map_or(remade, |tag| Some(Notice::Granted(tag, *granted)))
             }
             Event::Unsubscribed(done) => {
                 self.asked = None;
                 let outcome =
-                    |tag| if done { Notice::Unsubscribed(tag) } else { Notice::Failed(tag, Failure::Refused(0)) };
+                    |tag| if *done { Notice::Unsubscribed(tag) } else { Notice::Failed(tag, Failure::Refused(0)) };
                 self.requests.removed().map(outcome)
             }
             Event::Published(done) => {
                 if let Some(Asked::Message(lane)) = self.asked.take() {
-                    self.lanes.end(lane, if done { Ok(()) } else { Err(Failure::Lost) });
+                    self.lanes.end(lane, if *done { Ok(()) } else { Err(Failure::Lost) });
                 }
                 None
             }
-            Event::CommandError { number, .. } => self.refused(number),
+            Event::CommandError { number, .. } => self.refused(*number),
             Event::TimedOut => self.late(),
             Event::Left => Some(self.fail(Cause::Asked)),
             Event::Disconnected | Event::Reconnected | Event::Link(false) | Event::Checked(false) => {
@@ -362,6 +371,11 @@ impl Modem {
             self.heard = self.now;
         }
         self.go_on();
+        self.news()
+    }
+
+    /// What has not been told.
+    fn news(&mut self) -> Option<Notice<'static>> {
         if let Some(notice) = self.pending.pop_front() {
             return Some(notice);
         }

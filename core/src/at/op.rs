@@ -3,13 +3,12 @@
 use super::{
     Dialect, Event, Record, Timers,
     encode::{self, Param, TooLong},
+    mqtt::{Dial, DialStep},
     setting::Setting,
     urc::{Ack, Urc, unix_time},
+    wifi::{Join, JoinStep},
 };
-use crate::{
-    io::{Cause, TlsFault},
-    link::QoS,
-};
+use crate::{io::Cause, link::QoS};
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::time::Duration;
 
@@ -59,54 +58,27 @@ pub(super) enum Turn {
     Unsure,
 }
 
-/// Onto the network.
+/// Whether a record is the answer to a command.
 #[derive(Debug)]
-pub(super) struct Join {
-    pub(super) step: JoinStep,
-    /// What has to be set, the next one last; `None` where no network is configured.
-    pub(super) settings: Option<Vec<Setting>>,
-    /// The same once more, for when the station has to be stopped first.
-    pub(super) again: Option<Vec<Setting>>,
-    /// Whether it has an address, as far as it has told.
-    pub(super) address: Option<bool>,
+pub(super) enum Info {
+    /// It is not.
+    Other,
+    /// It is, and there is nothing to tell.
+    Taken,
+    /// It is, and says this.
+    Told(Event<'static>),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum JoinStep {
-    Query,
-    Stop,
-    Set,
-    Start,
-}
-
-/// To a server.
-#[derive(Debug)]
-pub(super) struct Dial {
-    pub(super) step: DialStep,
-    /// What has to be set, the next one last.
-    pub(super) settings: Vec<Setting>,
-    pub(super) clean: bool,
-    /// Whether the modem holds a connection already, as far as it has told.
-    pub(super) held: Option<bool>,
-    pub(super) session_present: bool,
-    /// What came before the final result.
-    pub(super) early: Option<Event<'static>>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum DialStep {
-    Query,
-    Leave,
-    Set,
-    Connect,
+impl Info {
+    fn told(event: Option<Event<'static>>) -> Self {
+        event.map_or(Self::Taken, Self::Told)
+    }
 }
 
 /// How often the first command is tried: what was typed before it may have spoilt the line.
 const STARTS: u8 = 3;
 /// How long until a module that does not know the time is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// The code of a setting that cannot be changed while the station is up, in each dialect.
-const BLOCKED: u16 = 6;
 
 impl Op {
     /// Appends its next command.
@@ -164,34 +136,34 @@ impl Op {
         self.setting().is_some_and(Setting::is_secret)
     }
 
-    /// Whether a record is the answer to its command, and not an event; takes it in.
-    pub(super) fn info(&mut self, record: &Record<'_>) -> Option<Option<Event<'static>>> {
+    /// Takes a record in that is the answer to its command, and not an event.
+    pub(super) fn info(&mut self, record: &Record<'_>) -> Info {
         match (self, record.name) {
             (Self::Probe { step: 1.. }, "GMM") => {
                 let model = record.values().find_map(|value| value.bytes().map(<[u8]>::to_vec));
-                Some(model.map(|model| Event::Model(family(&model))))
+                Info::told(model.map(|model| Event::Model(family(&model))))
             }
             (Self::Join(join), "WSTA") if join.step == JoinStep::Query && record.error.is_none() => {
                 join.address = Some(matches!(record.numbers(), [Some(1..), None | Some(1..)]));
-                Some(None)
+                Info::Taken
             }
             (Self::Clock { asked }, "TIME") => {
                 let time = unix_time(record.number());
                 if time.is_some() {
                     *asked = Duration::MAX;
                 }
-                Some(time.map(Event::Time))
+                Info::told(time.map(Event::Time))
             }
             (Self::Dial(dial), "MQTTCONN") if dial.step == DialStep::Query => {
                 dial.held = Some(record.number() != 0);
-                Some(None)
+                Info::Taken
             }
-            (Self::Check, "MQTTCONN") => Some(Some(Event::Checked(record.number() != 0))),
+            (Self::Check, "MQTTCONN") => Info::Told(Event::Checked(record.number() != 0)),
             (Self::Publish { id, .. }, "MQTTPUB") => {
                 *id = record.numbers()[0].and_then(|id| u16::try_from(id).ok());
-                Some(None)
+                Info::Taken
             }
-            (_, _) => None,
+            (_, _) => Info::Other,
         }
     }
 
@@ -302,7 +274,7 @@ impl Op {
     }
 }
 
-fn over(cause: Cause) -> Turn {
+pub(super) fn over(cause: Cause) -> Turn {
     Turn::Over(Some(Event::Failed(cause)))
 }
 
@@ -314,142 +286,9 @@ fn subscribed(ack: Ack, asked: QoS) -> Event<'static> {
     })
 }
 
-/// The family of a model; AnyCloud's where it is not known, which asks less of it.
+/// The family of a model that is told behind a colon; AnyCloud's where it is not known, which asks less of it. AnyCloud's
+/// own firmware has an equals sign there, so that a PIC32MZW1 behind a colon is an RNWF11.
 fn family(model: &[u8]) -> Dialect {
     let has = |name: &[u8]| model.windows(name.len()).any(|part| part == name);
-    if has(b"RNWF") || has(b"PIC32MZW2") || has(b"WINCS") { Dialect::Rnwf } else { Dialect::AnyCloud }
-}
-
-impl Join {
-    fn setting(&self) -> Option<&Setting> {
-        (self.step == JoinStep::Set).then(|| self.settings.as_ref()?.last()).flatten()
-    }
-
-    /// On with the settings, or with joining once they are made.
-    fn set(&mut self) -> Turn {
-        let more = self.settings.as_ref().is_some_and(|settings| !settings.is_empty());
-        self.step = if more { JoinStep::Set } else { JoinStep::Start };
-        Turn::Next
-    }
-
-    fn done(&mut self, timers: &Timers) -> Turn {
-        match self.step {
-            JoinStep::Query if self.address.is_none() => Turn::Unsure,
-            JoinStep::Query if self.address == Some(true) => Turn::Over(Some(Event::Joined)),
-            JoinStep::Query if self.settings.is_none() => {
-                over(Cause::Modem("it is on no Wi-Fi network, and none is configured"))
-            }
-            JoinStep::Query | JoinStep::Stop => self.set(),
-            JoinStep::Set => {
-                self.settings.as_mut().map(Vec::pop);
-                self.set()
-            }
-            JoinStep::Start if self.address == Some(true) => Turn::Over(Some(Event::Joined)),
-            JoinStep::Start => Turn::Await(timers.join, "join"),
-        }
-    }
-
-    fn failed(&mut self, code: u16, timers: &Timers) -> Turn {
-        match self.step {
-            JoinStep::Query | JoinStep::Stop => {
-                self.address.get_or_insert(false);
-                self.done(timers)
-            }
-            // It is trying to join something already: it is stopped first, once.
-            JoinStep::Set if code == BLOCKED && self.again.is_some() => {
-                self.settings = self.again.take();
-                self.step = JoinStep::Stop;
-                Turn::Next
-            }
-            JoinStep::Set => over(self.setting().map_or(Cause::Lost, Setting::refused)),
-            JoinStep::Start => over(Cause::Modem("it refuses to join the Wi-Fi network")),
-        }
-    }
-
-    fn urc(&mut self, urc: Urc, asking: bool) -> Turn {
-        match (self.step, urc) {
-            (JoinStep::Start, Urc::Address) => {
-                self.address = Some(true);
-                if asking { Turn::Stay } else { Turn::Over(Some(Event::Joined)) }
-            }
-            (JoinStep::Start, Urc::NotJoined) => {
-                over(Cause::Modem("it could not join the Wi-Fi network: check its name and passphrase"))
-            }
-            (_, _) => Turn::Stay,
-        }
-    }
-}
-
-impl Dial {
-    /// On with the settings, or with connecting once they are made.
-    fn set(&mut self) -> Turn {
-        self.step = if self.settings.is_empty() { DialStep::Connect } else { DialStep::Set };
-        Turn::Next
-    }
-
-    fn done(&mut self, timers: &Timers) -> Turn {
-        match self.step {
-            DialStep::Query if self.held.is_none() => Turn::Unsure,
-            DialStep::Query if self.held == Some(true) => {
-                self.step = DialStep::Leave;
-                Turn::Next
-            }
-            DialStep::Query => self.set(),
-            DialStep::Leave if self.held == Some(true) => Turn::Await(timers.disconnect, "farewell"),
-            DialStep::Leave => self.set(),
-            DialStep::Set => {
-                let set = self.settings.pop();
-                self.set();
-                set.map_or(Turn::Next, Turn::Set)
-            }
-            DialStep::Connect => match self.early.take() {
-                Some(event) => Turn::Over(Some(event)),
-                None => Turn::Await(timers.connect, "CONNACK"),
-            },
-        }
-    }
-
-    fn failed(&mut self) -> Turn {
-        match self.step {
-            DialStep::Query | DialStep::Leave => self.set(),
-            DialStep::Set => over(self.settings.last().map_or(Cause::Lost, Setting::refused)),
-            DialStep::Connect => over(Cause::Modem("it refuses to connect")),
-        }
-    }
-
-    fn urc(&mut self, urc: Urc, asking: bool) -> Turn {
-        if self.step != DialStep::Connect {
-            // A connection of earlier, come late or going: it ends before a new one begins.
-            return match (self.step, urc) {
-                (DialStep::Leave, Urc::Connection(false)) => {
-                    self.held = Some(false);
-                    if asking { Turn::Stay } else { self.set() }
-                }
-                (DialStep::Query | DialStep::Leave, Urc::Connection(true)) => {
-                    self.held = Some(true);
-                    Turn::Stay
-                }
-                (DialStep::Set, Urc::Connection(true)) => over(Cause::Modem("it connects by itself to another server")),
-                (_, _) => Turn::Stay,
-            };
-        }
-        let event = match urc {
-            Urc::ConnAck(session, 0) => {
-                self.session_present = session;
-                return Turn::Stay;
-            }
-            Urc::ConnAck(_, code) => Event::Refused(code),
-            Urc::Connection(true) => Event::Connected { session_present: self.session_present },
-            Urc::Connection(false) => Event::Failed(Cause::Unreachable),
-            Urc::TlsFailed => Event::Failed(Cause::Tls(TlsFault::Unusable("the modem and the server do not agree"))),
-            Urc::LinkDown => Event::Failed(Cause::Lost),
-            _ => return Turn::Stay,
-        };
-        if asking {
-            self.early.get_or_insert(event);
-            Turn::Stay
-        } else {
-            Turn::Over(Some(event))
-        }
-    }
+    if [&b"RNWF"[..], b"PIC32MZW", b"WINCS"].into_iter().any(has) { Dialect::Rnwf } else { Dialect::AnyCloud }
 }

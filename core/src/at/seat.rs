@@ -156,10 +156,11 @@ impl Link for Modem {
 
     fn read<'b>(&mut self, now: Instant, bytes: &'b [u8], scratch: &'b mut Vec<u8>) -> (usize, Option<Notice<'b>>) {
         self.tell_time(now);
-        if let Some(notice) = self.pending.pop_front() {
+        // Line by line, so that what comes of one is told before the next is read, however they come.
+        if let Some(notice) = self.news() {
             return (0, Some(notice));
         }
-        if !matches!(self.phase, Phase::Connecting | Phase::Up | Phase::Leaving { .. }) {
+        if !self.is_open() {
             return (bytes.len(), if bytes.is_empty() { self.clock() } else { None });
         }
         // What has happened already comes before what the bytes say; time runs out only once all that came is read.

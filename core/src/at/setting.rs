@@ -222,7 +222,9 @@ mod tests {
         let all =
             ["AT+MQTTC=1,\"dps\"", "AT+MQTTC=2,8883", "AT+MQTTC=3,\"dev\"", "AT+MQTTC=4,\"scope\"", "AT+MQTTC=7,1"];
         assert_eq!(written(&first), all);
-        first.into_iter().for_each(|setting| known.set(setting));
+        for setting in first {
+            known.set(setting);
+        }
         let hub = Endpoint { host: "hub".into(), ..dps.clone() };
         let next = known.missing(mqtt(&hub, &connect("hub/dev"), &tls, Dialect::AnyCloud));
         assert_eq!(written(&next), ["AT+MQTTC=1,\"hub\"", "AT+MQTTC=4,\"hub/dev\""]);
@@ -245,7 +247,9 @@ mod tests {
         let first = known.missing(mqtt(&to, &with, &tls, Dialect::AnyCloud));
         assert!(written(&first).contains(&"AT+MQTTC=5,\"pw\"".into()));
         assert!(!format!("{first:?}").contains("pw"));
-        first.into_iter().for_each(|setting| known.set(setting));
+        for setting in first {
+            known.set(setting);
+        }
         assert_eq!(written(&known.missing(mqtt(&to, &connect("u"), &tls, Dialect::AnyCloud))), ["AT+MQTTC=5,\"\""]);
     }
 

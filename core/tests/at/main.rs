@@ -4,9 +4,14 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::std_instead_of_alloc,
     missing_docs,
     reason = "tests fail by panicking, and are read as they stand"
 )]
 
 mod connection;
+mod delivery;
+mod device;
+mod hostile;
+mod requests;
 mod rig;

@@ -38,6 +38,7 @@ pub enum Heard<'b> {
 
 /// What to do about a connection.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once a dial, and taken apart at once")]
 pub enum Dial {
     /// Connect there, and introduce yourself so.
     Go(Endpoint, Connect),

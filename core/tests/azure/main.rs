@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod cuts;
 mod hub;
 mod messages;
 mod methods;

@@ -8,6 +8,7 @@ mod document;
 mod reports;
 mod versions;
 
+pub use crate::json::JsonError;
 pub use document::{Desired, Twin, TwinError};
 pub use versions::{Change, Versions};
 

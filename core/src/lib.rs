@@ -109,6 +109,7 @@ pub mod plain;
 #[cfg(feature = "portable")]
 pub mod portable;
 pub mod queue;
+pub mod record;
 pub mod rng;
 pub mod secret;
 #[cfg(feature = "tencent")]

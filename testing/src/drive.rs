@@ -20,8 +20,16 @@ pub trait Runtime {
 
 /// A machine that is being driven.
 pub trait Running<M: Machine> {
-    /// Hands a command in, and waits until it is done.
-    fn send(&self, command: M::Command);
+    /// Hands a command in, and waits until it is done; whether it succeeded.
+    fn attempt(&self, command: M::Command) -> bool;
+
+    /// The same for one that must succeed.
+    fn send(&self, command: M::Command) {
+        assert!(self.attempt(command), "the command failed");
+    }
+
+    /// Hands a command in, and waits for nothing but that.
+    fn submit(&self, command: M::Command);
 
     /// The next event; `None` where none comes in time.
     fn next(&mut self, longest: Duration) -> Option<M::Event>;

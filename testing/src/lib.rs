@@ -35,4 +35,5 @@ pub mod rumqttd;
 pub mod script;
 pub mod server;
 pub mod slots;
+pub mod stores;
 pub mod transcript;

@@ -17,7 +17,12 @@ struct Layer {
 
 /// From the ground up. A module in no row is a finding: whoever adds one decides where it stands.
 const LAYERS: [Layer; 11] = [
-    Layer { name: "ground", modules: &["time", "rng", "secret", "limits", "json"], below: &[], siblings: true },
+    Layer {
+        name: "ground",
+        modules: &["time", "rng", "secret", "limits", "json", "record"],
+        below: &[],
+        siblings: true,
+    },
     Layer {
         name: "words",
         modules: &["io", "link", "message", "backoff", "queue"],

@@ -37,8 +37,12 @@ fn within<T>(longest: Duration, work: impl Future<Output = T>) -> Option<T> {
 }
 
 impl<M: Machine> Running<M> for Device<M> {
-    fn send(&self, command: M::Command) {
-        assert!(smol::block_on(self.handle.send(command)).is_ok());
+    fn attempt(&self, command: M::Command) -> bool {
+        smol::block_on(self.handle.send(command)).is_ok()
+    }
+
+    fn submit(&self, command: M::Command) {
+        assert!(smol::block_on(self.handle.submit(command)).is_ok());
     }
 
     fn next(&mut self, longest: Duration) -> Option<M::Event> {

@@ -30,8 +30,12 @@ impl Runtime for Here {
 }
 
 impl<M: Machine> Running<M> for Device<M> {
-    fn send(&self, command: M::Command) {
-        assert!(self.runtime.block_on(self.handle.send(command)).is_ok());
+    fn attempt(&self, command: M::Command) -> bool {
+        self.runtime.block_on(self.handle.send(command)).is_ok()
+    }
+
+    fn submit(&self, command: M::Command) {
+        assert!(self.runtime.block_on(self.handle.submit(command)).is_ok());
     }
 
     fn next(&mut self, longest: Duration) -> Option<M::Event> {

@@ -1,4 +1,4 @@
-//! HTTP exchanges, slots and serial lines: the lists that every driver is held to, on this one.
+//! HTTP exchanges, slots, kept values and serial lines: the lists that every driver is held to, on this one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +15,10 @@ mod exchanges {
 
 mod slots {
     skytether_testing::slot_tests!(super::running::Here);
+}
+
+mod stores {
+    skytether_testing::store_tests!(super::running::Here);
 }
 
 #[cfg(unix)]

@@ -22,6 +22,7 @@
 pub mod azure;
 pub mod broker;
 pub mod home;
+pub mod http;
 #[cfg(feature = "server")]
 pub mod local;
 pub mod modem;

@@ -8,19 +8,41 @@ use crate::{
 use anyhow::{Context as _, Result, bail};
 use std::{fs, path::Path};
 
-/// What is installed, from the project's folder.
-const REQUIREMENTS: &str = "interop/vendor-sdk/requirements.txt";
+/// A Python SDK that is not ours.
+struct Sdk {
+    /// The folder of the virtual environment under `target/`, and of the requirements under `interop/`.
+    name: &'static str,
+    /// A statement that works where it is installed.
+    import: &'static str,
+    /// The test program, and the variable by which it finds Python.
+    tests: [&'static str; 2],
+}
+
+const TENCENT: Sdk =
+    Sdk { name: "vendor-sdk", import: "import hub.hub", tests: ["vendor_python", "SKYTETHER_VENDOR_PYTHON"] };
+const AZURE: Sdk =
+    Sdk { name: "azure-sdk", import: "import azure.iot.device", tests: ["azure_python", "SKYTETHER_AZURE_PYTHON"] };
 
 /// Where the broker of other habits is built.
 const RUMQTTD: &str = "interop/rumqttd/Cargo.toml";
 
-/// Runs the tests with the vendor's Python SDK.
+/// Runs the tests with Tencent's Python SDK.
 pub(crate) fn vendor_sdk(project: &Project) -> Result<Outcome> {
-    let home = project.target_dir().join("vendor-sdk");
-    if let Err(error) = install(project, &home) {
-        return project.skip(format!("no vendor SDK: {error:#}"), Outcome::Skipped);
+    python(project, &TENCENT)
+}
+
+/// Runs the tests with Microsoft's Python SDK.
+pub(crate) fn azure_sdk(project: &Project) -> Result<Outcome> {
+    python(project, &AZURE)
+}
+
+fn python(project: &Project, sdk: &Sdk) -> Result<Outcome> {
+    let home = project.target_dir().join(sdk.name);
+    if let Err(error) = install(project, sdk, &home) {
+        return project.skip(format!("no {}: {error:#}", sdk.name), Outcome::Skipped);
     }
-    tests(project, "vendor_python", "SKYTETHER_VENDOR_PYTHON", &home.join("bin/python"))
+    let [name, variable] = sdk.tests;
+    tests(project, name, variable, &home.join("bin/python"))
 }
 
 /// Runs the drivers' tests with rumqttd.
@@ -49,11 +71,12 @@ fn tests(project: &Project, name: &str, variable: &str, peer: &Path) -> Result<O
 }
 
 /// Makes a virtual environment with the packages, unless it is there already.
-fn install(project: &Project, home: &Path) -> Result<()> {
-    let wanted = fs::read_to_string(project.root().join(REQUIREMENTS)).context(REQUIREMENTS)?;
+fn install(project: &Project, sdk: &Sdk, home: &Path) -> Result<()> {
+    let requirements = format!("interop/{}/requirements.txt", sdk.name);
+    let wanted = fs::read_to_string(project.root().join(&requirements)).with_context(|| requirements.clone())?;
     let stamp = home.join("installed.txt");
     let own = home.join("bin/python");
-    let works = || answer(project.program(&own).args(["-c", "import hub.hub"])).is_some();
+    let works = || answer(project.program(&own).args(["-c", sdk.import])).is_some();
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) && works() {
         return Ok(());
     }
@@ -66,7 +89,7 @@ fn install(project: &Project, home: &Path) -> Result<()> {
         project
             .program(&own)
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"])
-            .args(["--retries", "2", "--timeout", "20", "--requirement", REQUIREMENTS]),
+            .args(["--retries", "2", "--timeout", "20", "--requirement", requirements.as_str()]),
     )?;
     if !works() {
         bail!("the SDK is installed and cannot be imported");

@@ -33,13 +33,15 @@ pub(crate) enum Stage {
     Tests,
     /// The vendor's own Python SDK, unmodified, works against the simulator.
     VendorSdk,
+    /// Microsoft's own Python SDK, unmodified, works against the simulator.
+    AzureSdk,
     /// The drivers get on with rumqttd, a broker of other habits than mosquitto's.
     Rumqttd,
 }
 
 impl Stage {
     /// What `cargo xtask test` runs: cheap stages first, the tests and what stands on their build last.
-    pub(crate) const TEST: [Self; 10] = [
+    pub(crate) const TEST: [Self; 11] = [
         Self::Tools,
         Self::Rules,
         Self::Format,
@@ -49,11 +51,12 @@ impl Stage {
         Self::Conformance,
         Self::Tests,
         Self::VendorSdk,
+        Self::AzureSdk,
         Self::Rumqttd,
     ];
 
     /// What `cargo xtask ci` runs.
-    pub(crate) const CI: [Self; 11] = [
+    pub(crate) const CI: [Self; 12] = [
         Self::Tools,
         Self::Rules,
         Self::Format,
@@ -64,6 +67,7 @@ impl Stage {
         Self::Conformance,
         Self::Tests,
         Self::VendorSdk,
+        Self::AzureSdk,
         Self::Rumqttd,
     ];
 }
@@ -81,6 +85,7 @@ impl fmt::Display for Stage {
             Self::Conformance => "conformance",
             Self::Tests => "tests",
             Self::VendorSdk => "vendor-sdk",
+            Self::AzureSdk => "azure-sdk",
             Self::Rumqttd => "rumqttd",
         })
     }
@@ -99,6 +104,7 @@ pub(crate) fn run(project: &Project, stage: Stage) -> Result<Outcome> {
         Stage::Conformance => conformance(project),
         Stage::Tests => tests(project),
         Stage::VendorSdk => peers::vendor_sdk(project),
+        Stage::AzureSdk => peers::azure_sdk(project),
         Stage::Rumqttd => peers::rumqttd(project),
     }
 }

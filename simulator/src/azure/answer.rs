@@ -59,6 +59,8 @@ pub(super) const DEVICE_NOT_FOUND: ServiceError = error(404_001, "There is no su
 pub(super) const DEVICE_NOT_ONLINE: ServiceError = error(404_103, "The device is not online.");
 /// The operation or upload that is asked about is unknown.
 pub(super) const NOT_FOUND: ServiceError = error(404_201, "There is no such operation.");
+/// The device has ten uploads under way.
+pub(super) const TOO_MANY_UPLOADS: ServiceError = error(403_006, "10 uploads of the device are under way already.");
 /// The message is too large.
 pub(super) const MESSAGE_TOO_LARGE: ServiceError = error(413_001, "The message is too large.");
 /// Too many requests.

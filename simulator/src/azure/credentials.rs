@@ -103,9 +103,7 @@ pub(super) fn hub(
     connect: &Connect,
     peer: &Peer,
 ) -> Result<Option<u64>, Denial> {
-    let resource = identity.resource();
-    let claim = Claim { resource: &resource, common_name: identity.device_id(), policy: None };
-    proof.check(claim, Shown { wall, password: connect.password.as_ref().map(Secret::expose), peer })
+    http(proof, identity, wall, connect.password.as_ref().map(Secret::expose), peer)
 }
 
 /// Whether a registration proves itself to the provisioning service.
@@ -128,4 +126,20 @@ pub(super) fn registration(
         return Err(forbidden("the common name of the certificate is not the registration id"));
     }
     Ok(())
+}
+
+/// Whether a device proves itself in an HTTP request: by the same token in `Authorization`, or its certificate.
+///
+/// # Errors
+/// As [`Proof::check`].
+pub(super) fn http(
+    proof: &Proof,
+    identity: &Identity,
+    wall: UnixMillis,
+    password: Option<&[u8]>,
+    peer: &Peer,
+) -> Result<Option<u64>, Denial> {
+    let resource = identity.resource();
+    let claim = Claim { resource: &resource, common_name: identity.device_id(), policy: None };
+    proof.check(claim, Shown { wall, password, peer })
 }

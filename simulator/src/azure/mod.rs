@@ -19,6 +19,8 @@ mod central;
 mod config;
 mod credentials;
 mod dps;
+mod files;
+mod http;
 mod hub;
 mod identity;
 mod method;
@@ -29,6 +31,7 @@ mod telemetry;
 mod text;
 mod topics;
 mod twin;
+mod upload;
 
 pub use answer::{ServiceError, THROTTLED};
 pub use c2d::{C2d, Fate, Feedback};
@@ -37,6 +40,7 @@ pub use config::{
     Config, DeviceConfig, EnrollmentConfig, GroupConfig, HubConfig, PROVISIONING_HOST, ProvisioningConfig, Terms,
 };
 pub use dps::{Ending, Registration, Throttle};
+pub use files::FileFault;
 pub use hub::ConfigError;
 pub use identity::Identity;
 pub use method::{CallId, Outcome, Strays};
@@ -45,13 +49,16 @@ pub use proof::{Issuer, Proof, SharedKey, Thumbprint};
 pub use service::COMMAND_TIMEOUT;
 pub use telemetry::Telemetry;
 pub use twin::{Object, Twin};
+pub use upload::Upload;
 
 use crate::broker::policy::Policy;
 use dps::Provisioning;
+use files::Files;
 use hub::Hubs;
 use method::Calls;
 use skytether_core::{rng::Rng, time::Instant};
 use std::collections::{BTreeSet, VecDeque};
+use upload::Uploads;
 
 /// The cloud's side: provisioning and hubs.
 #[derive(Debug)]
@@ -63,6 +70,8 @@ pub struct AzureCloud {
     telemetry: VecDeque<Telemetry>,
     feedback: VecDeque<Feedback>,
     orders: Orders,
+    uploads: Uploads,
+    files: Files,
     /// When which connection's token ends.
     expiries: BTreeSet<(Instant, Identity)>,
     rng: Rng,
@@ -126,6 +135,8 @@ impl AzureCloud {
             telemetry: VecDeque::new(),
             feedback: VecDeque::new(),
             orders: Orders::default(),
+            uploads: Uploads::default(),
+            files: Files::default(),
             expiries: BTreeSet::new(),
             rng: Rng::new(seed),
         })

@@ -58,9 +58,12 @@ impl AzureCloud {
             return Err(forbidden("there is no provisioning service of this id scope"));
         }
         let mut refused = forbidden("nobody of this registration id is enrolled");
-        for enrolled in self.provisioning.candidates(&id) {
+        for (tried, enrolled) in self.provisioning.candidates(&id).into_iter().enumerate() {
             match credentials::registration(&enrolled.proof, (&id_scope, &id), at.wall, connect, peer) {
                 Ok(()) => return Ok(Caller(Who::Registration { id_scope, id, enrolled: Box::new(enrolled) })),
+                // Of several that could be meant, one that was tried and not proved says more than one that was not.
+                Err(denial @ Denial::Code(Refusal::BadCredentials, _)) if tried == 0 => refused = denial,
+                Err(Denial::Code(Refusal::BadCredentials, _)) => {}
                 Err(denial) => refused = denial,
             }
         }

@@ -7,6 +7,7 @@ use super::{
     central::{self, PropertyState, Template},
     config::DeviceConfig,
     dps::{Ending, Registration, Throttle},
+    files::FileFault,
     hub::ConfigError,
     method::{CallId, Outcome, Strays},
     proof::{Proof, SharedKey},
@@ -14,6 +15,7 @@ use super::{
     text,
     topics::Filter,
     twin::{Object, Twin},
+    upload::Upload,
 };
 use crate::broker::policy::{At, Outbox, Target};
 use core::time::Duration;
@@ -378,5 +380,33 @@ impl AzureCloud {
     /// Tells nobody of the next changes of desired properties, as when notifications are lost.
     pub fn lose_desired(&mut self, times: u32) {
         self.orders.untold = times;
+    }
+}
+
+/// Files, both ways.
+impl AzureCloud {
+    /// Gives a file out at this path, in the place of any that is there.
+    pub fn add_file(&mut self, path: &str, content: impl Into<Vec<u8>>) {
+        self.files.add(path, content.into());
+    }
+
+    /// Gives it out no more. False: there was none.
+    pub fn remove_file(&mut self, path: &str) -> bool {
+        self.files.remove(path)
+    }
+
+    /// Does the next request for a file wrong; several orders follow each other.
+    pub fn spoil_files(&mut self, fault: FileFault) {
+        self.files.faults.push_back(fault);
+    }
+
+    /// What devices are told as the storage's host name, with its port: where [`AzureCloud::http`] is served.
+    pub fn set_storage(&mut self, host: impl Into<String>) {
+        self.uploads.host = host.into();
+    }
+
+    /// The oldest upload that is over and was not taken yet; of more than 100 the oldest are lost.
+    pub fn take_upload(&mut self) -> Option<Upload> {
+        self.uploads.take()
     }
 }

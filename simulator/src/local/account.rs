@@ -171,7 +171,7 @@ fn secret() -> Result<SecretText, LocalError> {
 }
 
 /// A device name as the beginning of a file name, on any system.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect()
 }
 

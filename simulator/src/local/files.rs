@@ -98,17 +98,17 @@ pub(super) fn write(
 
 /// Who may read a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Readers {
+pub(super) enum Readers {
     All,
     Owner,
 }
 
-struct Folder {
-    directory: PathBuf,
+pub(super) struct Folder {
+    pub(super) directory: PathBuf,
 }
 
 impl Folder {
-    fn make(&self) -> Result<(), LocalError> {
+    pub(super) fn make(&self) -> Result<(), LocalError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -116,7 +116,7 @@ impl Folder {
         builder.create(&self.directory).map_err(|error| LocalError::Write(self.directory.clone(), error))
     }
 
-    fn put(&self, name: &str, content: &[u8], readers: Readers) -> Result<PathBuf, LocalError> {
+    pub(super) fn put(&self, name: &str, content: &[u8], readers: Readers) -> Result<PathBuf, LocalError> {
         let path = self.directory.join(name);
         match replace(&path, content, readers) {
             Ok(()) => Ok(path),
@@ -192,7 +192,7 @@ fn profile_transport(transport: Transport) -> profile::Transport {
 }
 
 /// Where a program on this machine finds an address that is listened on.
-fn host(addr: SocketAddr) -> String {
+pub(super) fn host(addr: SocketAddr) -> String {
     match addr {
         SocketAddr::V4(addr) if addr.ip().is_unspecified() => "127.0.0.1".to_owned(),
         SocketAddr::V6(addr) if addr.ip().is_unspecified() => "::1".to_owned(),

@@ -1,4 +1,5 @@
 //! A whole cloud on this machine: every transport, an account, and a folder with all that a device needs to connect.
+//! This is Tencent's; Azure's is in [`azure`].
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -16,6 +17,7 @@
 //! ```
 
 mod account;
+pub mod azure;
 mod files;
 
 pub use account::{Account, AccountError};
@@ -96,6 +98,8 @@ pub enum LocalError {
     Random(getrandom::Error),
     /// The account is wrong.
     Account(ConfigError),
+    /// What the cloud of Azure is to be is wrong.
+    Azure(crate::azure::ConfigError),
     /// A device has a certificate of its own, which no authority of this cloud has signed: leave it out.
     ForeignCertificate {
         /// `{product id}/{device name}`
@@ -114,6 +118,7 @@ impl fmt::Display for LocalError {
         match self {
             Self::Random(error) => write!(f, "the operating system gives no random bytes: {error}"),
             Self::Account(error) => error.fmt(f),
+            Self::Azure(error) => error.fmt(f),
             Self::ForeignCertificate { device } => write!(
                 f,
                 "device {device}: leave out `certificate`: a device without it and without `secret` gets one that \
@@ -178,6 +183,7 @@ where
             websocket: at(options.ports.websocket),
             secure_websocket: at(options.ports.secure_websocket),
             acceptor: Some(Acceptor::new(&certificate, Some(&device_ca))?),
+            path: None,
             handshakes: options.handshakes,
         };
         let server = Server::listen(wrap(cloud), options.server, listeners).await.map_err(LocalError::Listen)?;

@@ -25,12 +25,14 @@ pub struct Listeners {
     pub tcp: Option<SocketAddr>,
     /// MQTT on TLS.
     pub tls: Option<SocketAddr>,
-    /// MQTT on WebSocket: path `/mqtt`, sub-protocol `mqtt`.
+    /// MQTT on WebSocket, sub-protocol `mqtt`.
     pub websocket: Option<SocketAddr>,
     /// MQTT on WebSocket on TLS.
     pub secure_websocket: Option<SocketAddr>,
     /// The server's side of TLS; needed where one of the two secure transports is served.
     pub acceptor: Option<Acceptor>,
+    /// The path of MQTT on WebSocket. Default `/mqtt`.
+    pub path: Option<&'static str>,
     /// The bounds of handshakes.
     pub handshakes: Handshakes,
 }
@@ -63,7 +65,8 @@ impl Listeners {
                 io::Error::new(error.kind(), format!("cannot listen on {addr} for {transport}: {error}"))
             })?;
             let addr = socket.local_addr()?;
-            bound.push(Bound { transport, addr, socket, acceptor, handshakes: self.handshakes });
+            let path = self.path.unwrap_or(websocket::PATH);
+            bound.push(Bound { transport, addr, socket, acceptor, path, handshakes: self.handshakes });
         }
         if bound.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is nothing to listen on: name an address"));
@@ -102,6 +105,7 @@ pub(super) struct Bound {
     pub(super) addr: SocketAddr,
     socket: TcpListener,
     acceptor: Option<Acceptor>,
+    path: &'static str,
     handshakes: Handshakes,
 }
 
@@ -120,7 +124,7 @@ impl Bound {
             let address = address.to_string();
             // Without it packets are later, not wrong.
             let _ = stream.set_nodelay(true);
-            let guest = Guest { transport: self.transport, address, acceptor: acceptor.clone() };
+            let guest = Guest { transport: self.transport, address, path: self.path, acceptor: acceptor.clone() };
             if self.transport == Transport::Tcp {
                 let peer = Peer { address: Some(guest.address), ..Peer::default() };
                 if arrivals.send(Arrival::Pipe(Box::new(stream), peer)).await.is_err() {
@@ -150,6 +154,7 @@ impl Bound {
 struct Guest {
     transport: Transport,
     address: String,
+    path: &'static str,
     acceptor: Option<Arc<Acceptor>>,
 }
 
@@ -172,11 +177,10 @@ impl Guest {
         let address = Some(self.address.clone());
         let mut peer = Peer { transport: self.transport, address, ..Peer::default() };
         if let Some(acceptor) = &self.acceptor {
-            let accepted = acceptor.accept(stream).await.map_err(|error| format!("no TLS: {error}"))?;
-            (stream, peer.certificate, peer.server_name) = accepted;
+            stream = acceptor.accept(stream, &mut peer).await.map_err(|error| format!("no TLS: {error}"))?;
         }
         if matches!(self.transport, Transport::WebSocket | Transport::SecureWebSocket) {
-            let (inner, host) = websocket::accept(stream).await.map_err(|refused| refused.to_string())?;
+            let (inner, host) = websocket::accept(stream, self.path).await.map_err(|refused| refused.to_string())?;
             stream = inner;
             peer.server_name = peer.server_name.or(host);
         }

@@ -12,6 +12,7 @@
 
 mod front;
 mod handle;
+pub mod http;
 mod lag;
 mod listener;
 mod pipe;

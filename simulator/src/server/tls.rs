@@ -5,17 +5,21 @@
 //! provider for the whole process matters.
 
 use super::pipe::AnyStream;
-use crate::broker::policy::Certificate;
+use crate::broker::policy::{Certificate, Peer};
 use core::fmt;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, KeyUsagePurpose,
 };
 use rustls::{
-    RootCertStore, ServerConfig,
-    crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
-    server::{VerifierBuilderError, WebPkiClientVerifier},
+    DigitallySignedStruct, DistinguishedName as Subject, RootCertStore, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime},
+    server::{
+        VerifierBuilderError, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
 };
 use skytether_core::secret::Secret;
 use std::{io, sync::Arc, time::SystemTime};
@@ -169,6 +173,8 @@ impl Issued {
 #[derive(Clone)]
 pub struct Acceptor {
     inner: TlsAcceptor,
+    /// Certificates of authorities, each with what verifies by it.
+    authorities: Vec<(Vec<u8>, Arc<dyn ClientCertVerifier>)>,
 }
 
 impl fmt::Debug for Acceptor {
@@ -194,32 +200,97 @@ impl Acceptor {
         };
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server.key.expose().to_vec()));
         let config = builder.with_single_cert(vec![server.der.clone()], key).map_err(TlsError::Server)?;
-        Ok(Self { inner: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self { inner: TlsAcceptor::from(Arc::new(config)), authorities: Vec::new() })
     }
 
-    /// One handshake: the stream, what the client proved of itself, and the host name that it asked for.
-    pub(super) async fn accept(
-        &self,
-        stream: AnyStream,
-    ) -> io::Result<(AnyStream, Option<Certificate>, Option<String>)> {
+    /// The same for a cloud that decides by itself on certificates: a client may show any, whoever has signed it, as
+    /// long as it proves that it holds the key. Which of these authorities has signed it is found out and told in
+    /// [`Peer::authority`].
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn deciding_later(server: &Issued, authorities: &[&Authority]) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let anyone = Anyone(provider.signature_verification_algorithms);
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(TlsError::Server)?
+            .with_client_cert_verifier(Arc::new(anyone));
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server.key.expose().to_vec()));
+        let config = builder.with_single_cert(vec![server.der.clone()], key).map_err(TlsError::Server)?;
+        let known =
+            |authority: &&Authority| Ok((authority.issuer.der().to_vec(), verifier(authority, Arc::clone(&provider))?));
+        let authorities = authorities.iter().map(known).collect::<Result<_, TlsError>>()?;
+        Ok(Self { inner: TlsAcceptor::from(Arc::new(config)), authorities })
+    }
+
+    /// One handshake: the stream, and in `peer` what the client proved of itself and the host name that it asked for.
+    pub(super) async fn accept(&self, stream: AnyStream, peer: &mut Peer) -> io::Result<AnyStream> {
         let stream = self.inner.accept(stream).await?;
         let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates().and_then(|chain| chain.first());
-        let certificate = certificate.map(|der| Certificate::X509(der.as_ref().to_vec()));
-        let name = session.server_name().map(str::to_owned);
+        if let Some((leaf, chain)) = session.peer_certificates().and_then(|chain| chain.split_first()) {
+            peer.certificate = Some(Certificate::X509(leaf.as_ref().to_vec()));
+            let now = UnixTime::now();
+            let signed =
+                |(_, by): &&(Vec<u8>, Arc<dyn ClientCertVerifier>)| by.verify_client_cert(leaf, chain, now).is_ok();
+            peer.authority = self.authorities.iter().find(signed).map(|(der, _)| der.clone());
+        }
+        peer.server_name = session.server_name().map(str::to_owned);
         let stream: TlsStream<AnyStream> = stream;
-        Ok((Box::new(stream), certificate, name))
+        Ok(Box::new(stream))
     }
 }
 
-fn verifier(
-    devices: &Authority,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+fn verifier(devices: &Authority, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add(devices.issuer.der().clone()).map_err(TlsError::Server)?;
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .allow_unauthenticated()
         .build()
         .map_err(TlsError::Devices)
+}
+
+/// Takes every certificate whose key the client holds.
+#[derive(Debug)]
+struct Anyone(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for Anyone {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[Subject] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
 }

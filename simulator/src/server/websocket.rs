@@ -24,7 +24,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
-/// The path that MQTT has on every cloud.
+/// The path of MQTT where nothing else is said.
 pub(super) const PATH: &str = "/mqtt";
 
 /// The sub-protocol of MQTT (MQTT 3.1.1 section 6).
@@ -58,10 +58,10 @@ impl fmt::Display for Refused {
 }
 
 /// Reads a request and answers it; the MQTT bytes inside the WebSocket, and the host that the client asked for.
-pub(super) async fn accept(mut stream: AnyStream) -> Result<(AnyStream, Option<String>), Refused> {
+pub(super) async fn accept(mut stream: AnyStream, path: &str) -> Result<(AnyStream, Option<String>), Refused> {
     let mut head = Vec::new();
     let outcome = match read_head(&mut stream, &mut head).await {
-        Ok((len, request)) => judge(&request).map(|answer| (len, request, answer)),
+        Ok((len, request)) => judge(&request, path).map(|answer| (len, request, answer)),
         Err(refused) => Err(refused),
     };
     let (len, request, answer) = match outcome {
@@ -106,10 +106,10 @@ async fn read_head(stream: &mut AnyStream, head: &mut Vec<u8>) -> Result<(usize,
 }
 
 /// The answer to a request that is as it should be.
-fn judge(request: &Request) -> Result<Vec<u8>, Refused> {
+fn judge(request: &Request, served: &str) -> Result<Vec<u8>, Refused> {
     let path = request.uri().path();
-    if path != PATH {
-        let text = format!("there is nothing at {path}: open the WebSocket at {PATH}");
+    if path != served {
+        let text = format!("there is nothing at {path}: open the WebSocket at {served}");
         return Err(Refused::Answered("404 Not Found", text));
     }
     let mut response = create_response(request).map_err(|error| unfit(&error))?;

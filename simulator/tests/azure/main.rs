@@ -18,3 +18,4 @@ mod rig;
 #[path = "../support/mod.rs"]
 mod support;
 mod twins;
+mod uploads;

@@ -18,7 +18,7 @@ use skytether_core::{
 };
 use skytether_simulator::broker::{
     Config,
-    policy::{At, Denial, Direct, Outbox, Outgoing, Peer, Policy, Target, Verdict},
+    policy::{At, Denial, Direct, Limits, Outbox, Outgoing, Peer, Policy, Settled, Target, Verdict},
     trace::CloseReason,
 };
 use support::*;
@@ -291,4 +291,146 @@ fn a_will_is_judged_when_it_is_due() {
         assert_eq!(heard, said, "{topic}");
     }
     assert!(bench.take(air).iter().all(|line| !line.contains("will")));
+}
+
+/// A policy that keeps several servers in one, and writes down what it hears of sessions.
+#[derive(Default)]
+struct Halls(Vec<String>);
+
+impl Policy for Halls {
+    type Identity = String;
+
+    fn limits(&self) -> Limits {
+        Limits { deliveries: Some(3), silence: Some(Duration::from_secs(100)), ..Limits::default() }
+    }
+
+    fn authenticate(&mut self, _: At, connect: &Connect, _: &Peer) -> Result<String, Denial> {
+        Ok(connect.user_name.clone().unwrap_or_default())
+    }
+
+    fn session(&self, hall: &String, client_id: &str) -> String {
+        format!("{hall}/{client_id}")
+    }
+
+    fn is_clean(&self, hall: &String, asked: bool) -> bool {
+        asked || hall == "porch"
+    }
+
+    fn may_subscribe(&mut self, _: At, _: &String, _: &str, qos: QoS) -> Option<QoS> {
+        Some(qos)
+    }
+
+    fn may_publish(&mut self, _: At, _: &String, _: &Message<'_>) -> Verdict {
+        Verdict::Accept
+    }
+
+    fn on_session(&mut self, _: At, hall: &String, present: bool) {
+        self.0.push(format!("session in {hall}: {present}"));
+    }
+
+    fn on_publish(&mut self, _: At, hall: &String, message: &Message<'_>, _: &mut Outbox) {
+        self.0.push(format!("{hall}: {}", message.topic));
+    }
+
+    fn on_will(&mut self, _: At, hall: &String, message: &Message<'_>, _: &mut Outbox) {
+        self.0.push(format!("will of {hall}: {}", message.topic));
+    }
+
+    fn on_unsubscribed(&mut self, _: At, hall: &String, filter: &str) {
+        self.0.push(format!("{hall} hears no more of {filter}"));
+    }
+
+    fn on_settled(&mut self, _: At, session: &str, topic: &str, settled: Settled, _: &mut Outbox) {
+        self.0.push(format!("{session}: {topic} {settled:?}"));
+    }
+}
+
+fn in_hall(hall: &str, clean: bool) -> Connect {
+    Connect { user_name: Some(hall.to_owned()), ..hello("c", clean) }
+}
+
+fn halls() -> Bench<Halls> {
+    Bench::new(Halls::default(), Config::default())
+}
+
+#[test]
+fn one_client_id_has_a_session_in_each_hall() {
+    let mut bench = halls();
+    let (north, south) = (bench.knock(&in_hall("north", false)), bench.knock(&in_hall("south", false)));
+    assert_eq!(
+        (bench.take(north), bench.take(south)),
+        (vec!["CONNACK 0 code 0".into()], vec!["CONNACK 0 code 0".into()])
+    );
+    assert_eq!((bench.ended(north), bench.ended(south)), (None, None));
+    assert_eq!(bench.broker.clients().collect::<Vec<_>>(), ["north/c", "south/c"]);
+    assert_eq!(bench.broker.connection_of("south/c"), Some(south));
+    assert_eq!(bench.broker.connection_of("c"), Some(north), "by client id: the first that is connected");
+    assert!(bench.broker.kick(bench.now, "c", "out"));
+    assert_eq!(bench.broker.connection_of("c"), Some(south), "the first that is connected still");
+    let again = bench.knock(&in_hall("south", false));
+    assert_eq!(bench.take(again), ["CONNACK 1 code 0"]);
+    assert_eq!(bench.ended(south), Some(CloseReason::TakenOver(again)));
+    assert_eq!(
+        bench.broker.policy().0,
+        ["session in north: false", "session in south: false", "session in south: true"]
+    );
+}
+
+#[test]
+fn a_hall_may_keep_no_session_whatever_the_client_asks_for() {
+    let mut bench = halls();
+    for _ in 0..2 {
+        let conn = bench.knock(&in_hall("porch", false));
+        assert_eq!(bench.take(conn), ["CONNACK 0 code 0"]);
+        bench.cut(conn);
+    }
+}
+
+#[test]
+fn a_message_is_sent_three_times_and_then_given_up() {
+    let mut bench = halls();
+    let mut conn = bench.knock(&in_hall("north", false));
+    bench.feed(conn, &subscribe(1, &[("t", 1)]));
+    bench.take(conn);
+    let other = bench.knock(&in_hall("south", true));
+    bench.feed(other, &publish("t", "one", 1, 1));
+    for dup in [0, 1, 1] {
+        let sent = format!("PUBLISH q1 d{dup} r0 #1 t one");
+        let got = bench.take(conn);
+        assert!(got.contains(&sent), "{got:?}");
+        bench.cut(conn);
+        conn = bench.knock(&in_hall("north", false));
+    }
+    assert_eq!(bench.take(conn), ["CONNACK 1 code 0"]);
+    bench.feed(other, &publish("t", "two", 1, 2));
+    assert_eq!(bench.take(conn), ["PUBLISH q1 d0 r0 #2 t two"]);
+    bench.feed(conn, &puback(2));
+    let heard = &bench.broker.policy().0;
+    let settled: Vec<_> = heard.iter().filter(|line| line.starts_with("north/c")).collect();
+    assert_eq!(settled, ["north/c: t GivenUp", "north/c: t Acknowledged"]);
+}
+
+#[test]
+fn wills_and_ended_subscriptions_are_told_apart_from_messages() {
+    let mut bench = halls();
+    let will = with_will("c", "gone", "", 0, false).will;
+    let conn = bench.knock(&Connect { will, ..in_hall("north", true) });
+    bench.feed(conn, &subscribe(1, &[("a/#", 0)]));
+    bench.feed(conn, &unsubscribe(2, &["a/#", "b"]));
+    bench.feed(conn, &publish("here", "", 0, 0));
+    bench.cut(conn);
+    let heard = ["session in north: false", "north hears no more of a/#", "north: here", "will of north: gone"];
+    assert_eq!(bench.broker.policy().0, heard);
+}
+
+#[test]
+fn silence_is_bounded_whatever_the_keep_alive() {
+    for (keep_alive, seconds) in [(0, 100), (1000, 100), (10, 15)] {
+        let mut bench = halls();
+        let conn = bench.knock(&Connect { keep_alive, ..in_hall("north", true) });
+        bench.pass(seconds * 1000 - 1);
+        assert_eq!(bench.ended(conn), None, "{keep_alive}");
+        bench.pass(1);
+        assert_eq!(bench.ended(conn), Some(CloseReason::KeepAlive), "{keep_alive}");
+    }
 }

@@ -73,8 +73,8 @@ fn a_file_is_put_in_blocks_in_the_order_of_the_list() {
         assert_eq!(sends(&mut bench, "PUT", &target, &[], content.as_bytes()).status, 201);
     }
     let list = |ids: [&str; 2]| {
-        let ids: String = ids.iter().map(|id| format!("<Latest>{id}</Latest>")).collect();
-        format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList>{ids}</BlockList>")
+        let ids = ids.join("</Latest><Latest>");
+        format!("<?xml version=\"1.0\" encoding=\"utf-8\"?><BlockList><Latest>{ids}</Latest></BlockList>")
     };
     let target = format!("{target}&comp=blocklist");
     assert_eq!(sends(&mut bench, "PUT", &target, &[], list(["MQ==", "Mw=="]).as_bytes()).status, 400);

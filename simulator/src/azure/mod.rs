@@ -4,7 +4,7 @@
 //! [`AzureCloud`] is a [`Policy`]: a [`Broker`](crate::broker::Broker) over it is the whole cloud on one address; the
 //! user name of a client says which of its servers it speaks to. All of it is pure; wall time comes with every call,
 //! randomness from the seed. What an application would ask of the cloud is in methods of [`AzureCloud`] that take the
-//! moment and an [`Outbox`]: call them by [`Broker::act`](crate::broker::Broker::act).
+//! moment and an [`Outbox`](crate::broker::policy::Outbox): call them by [`Broker::act`](crate::broker::Broker::act).
 //!
 //! Sessions in the broker are named `{hub}/{device}[/{module}]` and `{id scope}/registrations/{registration id}`, so that
 //! neither service nor another hub takes over the session of a device of the same id.

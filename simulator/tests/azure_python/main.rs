@@ -20,7 +20,7 @@ mod stage;
 
 use core::time::Duration;
 use serde_json::{Value, json};
-use skytether_simulator::azure::{C2d, Ending, Fate, Identity, Object, Outcome};
+use skytether_simulator::azure::{AzureCloud, C2d, Ending, Fate, Identity, Object, Outcome};
 use stage::{Cloud, Proof};
 use tokio::sync::oneshot;
 
@@ -108,14 +108,14 @@ async fn whole_life(proof: Proof) {
     cloud.ask(move |cloud, at, out| cloud.send(at, &of, message, out)).await.unwrap();
     let expected = json!({"body": "open", "id": "m-1", "content_type": "text/plain", "properties": {"k": "a b/c"}});
     assert_eq!(device.until("message").await, expected);
-    let feedback = cloud.until(|cloud| cloud.take_feedback()).await;
+    let feedback = cloud.until(AzureCloud::take_feedback).await;
     assert_eq!((feedback.message_id.as_str(), feedback.fate), ("m-1", Fate::Completed));
 
     device.order(&json!(["disconnect"])).await;
     device.until("gone").await;
     let (status, log) = device.end().await;
     assert!(status.success(), "{log}");
-    assert_eq!(cloud.ask(move |cloud, _, _| cloud.is_connected(&identity)).await, false);
+    assert!(!cloud.ask(move |cloud, _, _| cloud.is_connected(&identity)).await);
     cloud.stop().await;
 }
 

@@ -74,7 +74,7 @@ impl Cloud {
                 return Some(cloud);
             }
         }
-        println!("skipped: port 443 cannot be listened on");
+        eprintln!("skipped: port 443 cannot be listened on");
         None
     }
 

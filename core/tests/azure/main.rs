@@ -14,6 +14,7 @@ mod cuts;
 mod hub;
 mod messages;
 mod methods;
+mod narrow;
 mod provisioning;
 mod rig;
 mod stored;

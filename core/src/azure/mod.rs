@@ -76,6 +76,7 @@ pub mod percent;
 pub mod pnp;
 pub mod properties;
 mod provisioner;
+mod refusal;
 mod rest;
 mod rid;
 mod stored;

@@ -9,7 +9,7 @@ use skytether_core::{
     },
     cloud::Fatal,
     device,
-    io::{Action, Cause, Failure, Input, Machine as _, Rejected},
+    io::{Action, Cause, Failure, Input, Machine as _, Rejected, UnixMillis},
     link::{Note, TlsIdentity},
 };
 use std::time::Duration;
@@ -202,7 +202,7 @@ fn r_52_a_signature_waits_for_the_wall_time() {
     rig.tick_after(100_000);
     assert!(!rig.dials());
     rig.wall = Some(WALL);
-    rig.give(Input::Wall(skytether_core::io::UnixMillis(WALL)));
+    rig.give(Input::Wall(UnixMillis(WALL)));
     rig.connect();
     assert_eq!(expiry_of(rig.hello().2.unwrap()), WALL / 1000 + 3600);
 }
@@ -220,6 +220,22 @@ fn a_clock_that_was_never_set_signs_nothing_and_is_asked_again() {
     rig.wall = Some(WALL);
     rig.tick_after(60_000);
     assert!(rig.dials());
+}
+
+#[test]
+fn r_61_a_clock_that_is_lost_costs_no_connection_that_lives() {
+    let mut rig = Rig::ready(at_hub());
+    rig.give(Input::Wall(UnixMillis(5000)));
+    rig.wall = Some(5000);
+    rig.live_until(rig.now.0 + HOUR);
+    assert!(!rig.dials(), "nothing could be signed");
+    rig.cut();
+    rig.live_until(rig.now.0 + 10_000);
+    assert!(!rig.dials());
+    assert!(rig.events().iter().any(|event| matches!(event, Event::ClockUnset { .. })));
+    rig.wall = Some(WALL);
+    rig.connect();
+    assert!(expiry_of(rig.hello().2.unwrap()) > WALL / 1000 + 3600);
 }
 
 #[test]
@@ -272,7 +288,7 @@ fn r_60_the_server_never_has_to_cut_first_over_a_day() {
 fn r_53_a_step_of_the_wall_clock_renews_at_once_or_not_at_all() {
     let mut rig = Rig::ready(at_hub());
     // A day forward: the token is over by the new time.
-    rig.give(Input::Wall(skytether_core::io::UnixMillis(WALL + 24 * HOUR)));
+    rig.give(Input::Wall(UnixMillis(WALL + 24 * HOUR)));
     rig.wall = Some(WALL + 24 * HOUR);
     assert!(rig.dials());
     rig.open_pipe();
@@ -282,7 +298,7 @@ fn r_53_a_step_of_the_wall_clock_renews_at_once_or_not_at_all() {
     rig.answer_twin();
     // A day back: the token is good for longer, and no timer of the connection moves.
     let before = rig.device.deadline().unwrap().at;
-    rig.give(Input::Wall(skytether_core::io::UnixMillis(WALL)));
+    rig.give(Input::Wall(UnixMillis(WALL)));
     assert!(!rig.dials());
     assert_eq!(rig.device.deadline().unwrap().at, before);
 }

@@ -166,7 +166,7 @@ mod tests {
         for tag in 0..3 {
             reports.push(Tag(tag), Map::new(), limits::TWIN).unwrap();
         }
-        assert_eq!(reports.push(Tag(9), Map::new(), 1000), Err(Rejected::Full));
+        assert_eq!(reports.push(Tag(9), Map::new(), 2000), Err(Rejected::Full));
     }
 
     /// JSON merge patch as RFC 7396 has it.

@@ -411,7 +411,7 @@ impl Azure {
     }
 
     /// Who we are at the hub; `None` until provisioning has said so.
-    fn me(&self) -> Option<Whom> {
+    fn whom(&self) -> Option<Whom> {
         match &self.config.route {
             Route::Hub { whom, .. } => Some(whom.clone()),
             Route::Provisioning(_) => self.provisioner.as_ref()?.device().cloned().map(Whom::device),
@@ -480,7 +480,7 @@ impl Cloud for Azure {
         let unfinished = match command {
             Command::Reprovision => return self.reprovision(cx, tag),
             Command::Upload(upload) => {
-                let at = self.hub().zip(self.me()).ok_or(Rejected::Offline)?;
+                let at = self.hub().zip(self.whom()).ok_or(Rejected::Offline)?;
                 return self.uploads.start(cx, &self.config, at, tag, upload);
             }
             Command::UploadBlock(block) => {
@@ -495,8 +495,8 @@ impl Cloud for Azure {
             Command::Telemetry(_) => Some(0),
             Command::Answer(_) => Some(1),
         };
-        let me = self.me().ok_or(Rejected::Offline)?;
-        self.features.command(cx, &mut self.rids, whose(&me), tag, command)?;
+        let me = me(&self.config, self.provisioner.as_ref()).ok_or(Rejected::Offline)?;
+        self.features.command(cx, &mut self.rids, me, tag, command)?;
         if let Some(place) = unfinished.and_then(|at: usize| self.unfinished.get_mut(at)) {
             *place = Some(tag);
         }
@@ -546,6 +546,14 @@ impl Cloud for Azure {
 
 /// The longest topic of the twin, without its query.
 const REPORTED: &str = "$iothub/twin/PATCH/properties/reported/";
+
+/// Who we are at the hub, without a copy: asked for each message.
+fn me<'a>(config: &'a Config, provisioner: Option<&'a Provisioner>) -> Option<Whose<'a>> {
+    match &config.route {
+        Route::Hub { whom, .. } => Some(whose(whom)),
+        Route::Provisioning(_) => Some(Whose::device(provisioner?.device()?.as_str())),
+    }
+}
 
 fn whose(whom: &Whom) -> Whose<'_> {
     match &whom.module {

@@ -263,13 +263,12 @@ fn r_60_a_token_is_renewed_by_a_new_connection_that_loses_no_message() {
 }
 
 #[test]
-fn r_60_the_server_never_has_to_cut_first_over_a_day() {
+fn r_60_the_server_never_has_to_cut_first_over_a_week() {
     let mut rig = Rig::ready(at_hub());
     let mut expiry = WALL / 1000 + 3600;
     let mut renewals = 0;
-    while rig.now.0 < 24 * HOUR {
-        let next = rig.now.0 + 1000;
-        rig.live_until(next);
+    while rig.now.0 < 7 * 24 * HOUR {
+        rig.live_until(rig.now.0 + 20_000);
         assert!((WALL + rig.now.0) / 1000 < expiry, "it is on-line with a token that is over");
         if rig.dials() {
             rig.open_pipe();
@@ -281,7 +280,20 @@ fn r_60_the_server_never_has_to_cut_first_over_a_day() {
             renewals += 1;
         }
     }
-    assert!((30..=33).contains(&renewals), "{renewals}");
+    // 48 minutes each, up to 5 % less.
+    assert!((210..=222).contains(&renewals), "{renewals}");
+}
+
+#[test]
+fn r_10_neither_key_nor_token_is_printed() {
+    let mut rig = Rig::new(at_hub());
+    rig.connect();
+    let (printed, password) = (format!("{:?}", rig.device), rig.hello().2.unwrap().to_owned());
+    let signature = password.split("sig=").nth(1).unwrap().split('&').next().unwrap();
+    let key = String::from_utf8(key().to_base64().expose().to_vec()).unwrap();
+    for secret in [signature, &key, "[7, 7, 7"] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
 }
 
 #[test]

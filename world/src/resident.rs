@@ -2,6 +2,7 @@
 
 use core::fmt::Debug;
 use skytether_core::{
+    at,
     cloud::Cloud,
     device::{Device, Event},
     io::Machine,
@@ -40,17 +41,34 @@ where
     C: Cloud<Event: Debug, Answer: Debug>,
 {
     fn turn(event: &Event<C::Event>) -> Option<Turn> {
-        match event {
-            Event::Dialling(_) => Some(Turn::Dialling),
-            Event::Up { .. } => Some(Turn::Up),
-            Event::Ready => Some(Turn::Ready),
-            Event::Down { retry, .. } => Some(Turn::Down { retry: retry.is_some() }),
-            Event::GaveUp(_) | Event::Note(_) | Event::Cloud(_) => None,
-        }
+        turn(event)
     }
 
     fn buffered(&self) -> usize {
         self.link().buffered()
+    }
+}
+
+impl<C> Resident for Device<at::Modem, C>
+where
+    C: Cloud<Event: Debug, Answer: Debug>,
+{
+    fn turn(event: &Event<C::Event>) -> Option<Turn> {
+        turn(event)
+    }
+
+    fn buffered(&self) -> usize {
+        self.link().buffered()
+    }
+}
+
+fn turn<E>(event: &Event<E>) -> Option<Turn> {
+    match event {
+        Event::Dialling(_) => Some(Turn::Dialling),
+        Event::Up { .. } => Some(Turn::Up),
+        Event::Ready => Some(Turn::Ready),
+        Event::Down { retry, .. } => Some(Turn::Down { retry: retry.is_some() }),
+        Event::GaveUp(_) | Event::Note(_) | Event::Cloud(_) => None,
     }
 }
 

@@ -264,6 +264,11 @@ impl Lanes {
         (self.setup.held.len() + self.reply.held.len(), self.app.held.len())
     }
 
+    /// Bytes of all messages held, as their command lines.
+    pub(super) fn buffered(&self) -> usize {
+        self.setup.bytes + self.reply.bytes + self.app.bytes
+    }
+
     /// When the rate lets the next application message go.
     pub(super) fn paced(&self) -> Option<Instant> {
         if self.app.waiting() == 0 { None } else { self.pace.next() }

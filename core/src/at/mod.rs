@@ -152,6 +152,11 @@ impl Modem {
         self.client.dialect()
     }
 
+    /// Bytes of messages held now, as their command lines.
+    pub fn buffered(&self) -> usize {
+        self.lanes.buffered()
+    }
+
     fn tell_time(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }

@@ -140,7 +140,7 @@ pub struct Mix {
     pub store: bool,
     /// Devices lose their power, in the middle of writes too.
     pub power: bool,
-    /// Modems misbehave, and their serial lines.
+    /// Modems misbehave.
     pub modem: bool,
 }
 
@@ -168,7 +168,7 @@ impl Mix {
         also(self.takeovers, &[Kind::Takeover]);
         also(self.store, &[Kind::StoreFails, Kind::StoreSlow, Kind::StoreSlow]);
         also(self.power, &[Kind::PowerCut, Kind::CrashInWrite, Kind::CrashInWrite]);
-        also(self.modem, &[Kind::Modem, Kind::Modem, Kind::Noise]);
+        also(self.modem, &[Kind::Modem, Kind::Modem, Kind::Modem]);
         kinds
     }
 }
@@ -188,7 +188,6 @@ enum Kind {
     PowerCut,
     CrashInWrite,
     Modem,
-    Noise,
 }
 
 /// Draws `count` faults over `span`, in the order of time. Bad pipes and slow stores are good again within five minutes.
@@ -260,24 +259,19 @@ fn draw(rng: &mut Rng, kind: Kind, device: usize) -> Fault {
             Fault::CrashInWrite { device, nth: rng.up_to(8), crash, down: ms(rng, 5000) }
         }
         Kind::Modem => Fault::Modem { device, fault: misbehaviour(rng) },
-        Kind::Noise => {
-            let noise = if rng.up_to(1) == 0 { Noise::Lost } else { Noise::Garbled };
-            Fault::Noise { device, direction: direction(rng), bytes: few(rng, 30), noise }
-        }
     }
 }
 
+/// Nothing that makes a message another one: a serial line has no checksum, and who reads it cannot know.
 fn misbehaviour(rng: &mut Rng) -> modem::Fault {
-    match rng.up_to(9) {
+    match rng.up_to(7) {
         0 => modem::Fault::Garbage(few(rng, 60)),
-        1 => modem::Fault::Garble(few(rng, 20)),
-        2 => modem::Fault::Lose(few(rng, 20)),
-        3 => modem::Fault::Twice(few(rng, 4)),
-        4 => modem::Fault::Deaf(few(rng, 4)),
-        5 => modem::Fault::Silence(ms(rng, 20_000)),
-        6 => modem::Fault::Interleave(few(rng, 4)),
-        7 => modem::Fault::Reset,
-        8 => modem::Fault::NoWifi(ms(rng, 30_000)),
+        1 => modem::Fault::Twice(few(rng, 4)),
+        2 => modem::Fault::Deaf(few(rng, 4)),
+        3 => modem::Fault::Silence(ms(rng, 20_000)),
+        4 => modem::Fault::Interleave(few(rng, 4)),
+        5 => modem::Fault::Reset,
+        6 => modem::Fault::NoWifi(ms(rng, 30_000)),
         _ => modem::Fault::NoMqtt,
     }
 }

@@ -7,14 +7,15 @@ use crate::{
     ledger::Ledger,
     node::Birth,
     pipe::Direction,
-    resident::memory_bound,
+    resident::{Resident, memory_bound},
     told::Told,
     world::{World, seed_bytes},
 };
 use core::{fmt, time::Duration};
 use skytether_core::{
+    at,
     device::{self, Device, Event},
-    io::{Instant, Machine},
+    io::Instant,
     limits::Limits,
     link::{Connect, Endpoint, QoS},
     mqtt::session::{Options, Session},
@@ -22,10 +23,18 @@ use skytether_core::{
     queue::Rate,
     rng::Rng,
 };
-use skytether_simulator::broker::policy::Open;
+use skytether_simulator::{broker::policy::Open, modem};
 
 /// What lives here.
 pub type Ordinary = Device<Session, Plain>;
+
+/// What lives here behind a modem.
+pub type Remote = Device<at::Modem, Plain>;
+
+/// A device of an ordinary broker, whatever its link.
+pub trait Inhabitant: Resident<Command = Command, Event = Event<plain::Event>, Answer = plain::Answer> {}
+
+impl<M> Inhabitant for M where M: Resident<Command = Command, Event = Event<plain::Event>, Answer = plain::Answer> {}
 
 /// What a life is made of.
 #[derive(Clone, PartialEq, Debug)]
@@ -122,9 +131,9 @@ impl core::error::Error for Ruin {}
 
 /// A world with ordinary devices, and the ledger of their messages.
 #[derive(Debug)]
-pub struct Life {
+pub struct Life<M: Inhabitant = Ordinary> {
     /// The world.
-    pub world: World<Ordinary, Open>,
+    pub world: World<M, Open>,
     /// The messages.
     pub ledger: Ledger,
     seed: u64,
@@ -153,7 +162,35 @@ impl Life {
     /// # Errors
     /// [`Ruin`] says what was broken.
     pub fn through(plan: &Plan) -> Result<Account, Ruin> {
-        let mut life = Self::new(plan);
+        Self::new(plan).lead(plan)
+    }
+}
+
+impl Life<Remote> {
+    /// The devices of a plan, each behind a modem of its own, before anything has happened. Of the plan's options the
+    /// limits hold.
+    pub fn by_modem(plan: &Plan, options: &at::Options, modem: &modem::Config) -> Self {
+        let mut world = World::new(plan.seed, plan.keep, Open::anonymous);
+        for _ in 0..plan.devices {
+            let (options, limits, keep_alive) = (options.clone(), plan.options.limits, plan.keep_alive);
+            let device = world.add(memory_bound(&limits), move |birth| {
+                let cloud = broker(birth, keep_alive, true);
+                let link = at::Modem::new(options.clone(), limits);
+                Device::new(link, cloud, device::Config::default(), birth.seed, birth.now)
+            });
+            world.attach(device, modem::Config { seed: plan.seed, ..modem.clone() });
+        }
+        Self { world, ledger: Ledger::default().without_sessions().without_qos(), seed: plan.seed, accepted: 0 }
+    }
+}
+
+impl<M: Inhabitant> Life<M> {
+    /// Lives a plan through, from now on.
+    ///
+    /// # Errors
+    /// [`Ruin`] says what was broken.
+    pub fn lead(mut self, plan: &Plan) -> Result<Account, Ruin> {
+        let life = &mut self;
         let mut rng = Rng::new(seed_bytes(plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         for (at, fault) in fault::schedule(&mut rng, plan.mix, plan.devices, plan.faults, plan.span) {
             life.world.harm_at(at, fault);
@@ -169,7 +206,7 @@ impl Life {
             }
         }
         life.until(Instant(span));
-        life.finish()
+        self.finish()
     }
 
     /// Lets time pass, and counts.
@@ -233,7 +270,7 @@ impl Life {
             self.world.close(device);
         }
         self.run(Duration::from_secs(30));
-        let closed = |device| self.world.machine(device).is_some_and(Machine::is_closed);
+        let closed = |device| self.world.machine(device).is_some_and(|machine| machine.is_closed());
         if let Some(device) = (0..self.world.len()).find(|device| !closed(*device)) {
             return Err(self.ruin(format!("R-31: device {device} does not close")));
         }
@@ -331,7 +368,13 @@ fn inbox(device: usize) -> String {
 
 /// One device of a plan.
 fn ordinary(birth: Birth, options: Options, keep_alive: u16) -> Ordinary {
-    let connect = Connect { client_id: format!("device-{}", birth.device), keep_alive, ..Connect::default() };
-    let cloud = Plain::new(Config { endpoint: Endpoint::tcp("broker.invalid", 1883), connect });
+    let cloud = broker(birth, keep_alive, false);
     Device::new(Session::new(options), cloud, device::Config::default(), birth.seed, birth.now)
+}
+
+/// Its broker.
+fn broker(birth: Birth, keep_alive: u16, clean_session: bool) -> Plain {
+    let client_id = format!("device-{}", birth.device);
+    let connect = Connect { client_id, keep_alive, clean_session, ..Connect::default() };
+    Plain::new(Config { endpoint: Endpoint::tcp("broker.invalid", 1883), connect })
 }

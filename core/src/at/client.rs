@@ -259,7 +259,8 @@ impl Client {
         Deadline::earlier(self.dialog.deadline(waits), awaited)
     }
 
-    fn tell_time(&mut self, now: Instant) {
+    /// Now: what is asked without a time of its own is asked then.
+    pub(super) fn tell_time(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
 

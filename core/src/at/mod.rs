@@ -159,6 +159,7 @@ impl Modem {
 
     fn tell_time(&mut self, now: Instant) {
         self.now = self.now.max(now);
+        self.client.tell_time(self.now);
     }
 
     /// Whether there is a connection, be it one that is being ended.

@@ -15,7 +15,7 @@ use core::{fmt, time::Duration};
 use skytether_core::{
     at,
     device::{self, Device, Event},
-    io::Instant,
+    io::{Instant, Machine},
     limits::Limits,
     link::{Connect, Endpoint, QoS},
     mqtt::session::{Options, Session},
@@ -270,7 +270,7 @@ impl<M: Inhabitant> Life<M> {
             self.world.close(device);
         }
         self.run(Duration::from_secs(30));
-        let closed = |device| self.world.machine(device).is_some_and(|machine| machine.is_closed());
+        let closed = |device| self.world.machine(device).is_some_and(Machine::is_closed);
         if let Some(device) = (0..self.world.len()).find(|device| !closed(*device)) {
             return Err(self.ruin(format!("R-31: device {device} does not close")));
         }

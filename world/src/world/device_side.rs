@@ -340,15 +340,15 @@ impl<M: Resident, P: Policy> World<M, P> {
         let node = self.nodes.get_mut(device)?;
         let conn = node.conn.filter(|_| node.open)?;
         let pipe = self.pipes.get_mut(&conn)?;
-        let line = node.module.as_ref().map(|module| module.line).filter(|_| matches!(pipe.ends, Ends::Serial(_)));
-        let (carried, lane) = (line.unwrap_or(node.shape), &mut pipe.up);
+        let serial = node.module.as_ref().map(|module| module.line).filter(|_| matches!(pipe.ends, Ends::Serial(_)));
+        let (carried, lane) = (serial.unwrap_or(node.shape), &mut pipe.up);
         let waiting = node.machine.as_ref()?.transmit();
         let piece = waiting.get(..lane.room(&carried).min(waiting.len()))?;
         if piece.is_empty() {
             return None;
         }
         let len = piece.len();
-        let found = if line.is_none() { node.wire.said(now, piece) } else { Ok(()) };
+        let found = if serial.is_none() { node.wire.said(now, piece) } else { Ok(()) };
         lane.push(now, &carried, piece);
         self.diary.note(now, || format!("{device} > {}", hex(piece)));
         if let Err(finding) = found {

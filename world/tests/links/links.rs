@@ -92,18 +92,19 @@ impl ByModem {
         let times = Times { boot: Duration::ZERO, ..Times::default() };
         modem::Config { dialect: self.dialect, networks, times, ..modem::Config::default() }
     }
+}
 
-    pub(crate) fn options(&self) -> at::Options {
-        let wifi = at::Wifi { ssid: "lab".into(), passphrase: Secret::new(*b"pass word"), ..at::Wifi::default() };
-        at::Options { wifi: Some(wifi), ..at::Options::default() }
-    }
+/// A link that knows the network around its module.
+pub(crate) fn options() -> at::Options {
+    let wifi = at::Wifi { ssid: "lab".into(), passphrase: Secret::new(*b"pass word"), ..at::Wifi::default() };
+    at::Options { wifi: Some(wifi), ..at::Options::default() }
 }
 
 impl Kind for ByModem {
     type Device = Device<at::Modem, Tester>;
 
     fn device(&self, birth: Birth) -> Self::Device {
-        on(at::Modem::new(self.options(), Limits::default()), birth)
+        on(at::Modem::new(options(), Limits::default()), birth)
     }
 
     fn abilities(device: &Self::Device) -> Abilities {

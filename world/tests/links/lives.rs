@@ -1,6 +1,6 @@
 //! Whole lives of devices behind modems, with faults from a seed: of the network, of the broker, of the modem.
 
-use crate::links::{ANYCLOUD, ByModem, RNWF};
+use crate::links::{ANYCLOUD, ByModem, RNWF, options};
 use core::time::Duration;
 use skytether_core::{limits::Limits, mqtt::session::Options};
 use skytether_simulator::modem::Quirks;
@@ -30,7 +30,7 @@ fn plan(seed: u64, mix: Mix) -> Plan {
 
 fn live(kind: &ByModem, plan: &Plan, quirks: Quirks) -> Account {
     let modem = skytether_simulator::modem::Config { quirks, ..kind.config() };
-    let life = Life::by_modem(plan, &kind.options(), &modem);
+    let life = Life::by_modem(plan, &options(), &modem);
     life.lead(plan).unwrap_or_else(|ruin| panic!("{:?} {ruin}", kind.dialect))
 }
 
@@ -41,7 +41,7 @@ fn r_5_r_6_r_81_a_quiet_life_behind_a_modem_loses_and_doubles_nothing() {
     for kind in [&ANYCLOUD, &RNWF] {
         for seed in seeds(20) {
             let plan = Plan { faults: 0, ..plan(seed, QUIET) };
-            let mut life = Life::by_modem(&plan, &kind.options(), &kind.config());
+            let mut life = Life::by_modem(&plan, &options(), &kind.config());
             // As strict as with a session: there is nothing that could be an excuse.
             life.ledger = Ledger::default().without_qos();
             life.run(Duration::from_secs(20));

@@ -36,6 +36,7 @@ each_link! {
     a_refused_connection_is_told_and_made_again
     a_subscription_is_granted_or_refused
     a_message_of_each_qos_is_sent_and_told
+    a_message_after_a_silence_is_sent
     a_message_of_each_qos_comes_in
     a_message_comes_in_while_one_is_sent
     r_5_a_connection_that_is_lost_in_mid_publish_loses_no_message

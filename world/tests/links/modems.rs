@@ -1,7 +1,7 @@
 //! What only modems have: a past of their own, slips of their firmware, and a serial line.
 
 use crate::{
-    links::{ANYCLOUD, ByModem, Kind, RNWF},
+    links::{ANYCLOUD, ByModem, Kind, RNWF, options},
     stage::Stage,
     tester::Tester,
 };
@@ -235,7 +235,7 @@ fn a_dialect_may_be_named() {
     for (kind, named) in [(&ANYCLOUD, at::Dialect::AnyCloud), (&RNWF, at::Dialect::Rnwf)] {
         let mut world = World::new(1, skytether_world::diary::Keep::Tail, crate::stage::Rules::default);
         world.add(kind.bound(), move |birth: Birth| {
-            let options = at::Options { dialect: named, ..kind.options() };
+            let options = at::Options { dialect: named, ..options() };
             let cloud = Tester::new("dev-7", &["one.invalid"]);
             let link = at::Modem::new(options, Limits::default());
             Device::new(link, cloud, device::Config::default(), birth.seed, birth.now)

@@ -9,6 +9,7 @@ use core::time::Duration;
 use skytether_core::{
     io::{Failure, Machine as _, Refusal},
     link::QoS,
+    secret::Secret,
 };
 use skytether_simulator::broker::policy::Denial;
 use skytether_world::{
@@ -29,7 +30,7 @@ pub(crate) fn a_connection_comes_about_as_it_was_asked_for<K: Kind>(kind: &'stat
     let came = &stage.rules().came;
     assert_eq!(came.len(), 1);
     assert_eq!((&*came[0].client_id, came[0].user_name.as_deref()), ("dev-7", Some("dev-7/user?v=1")));
-    assert_eq!(came[0].password.as_ref().map(|password| password.expose()), Some(&b"pass\"word\\"[..]));
+    assert_eq!(came[0].password.as_ref().map(Secret::expose), Some(&b"pass\"word\\"[..]));
     assert_eq!((came[0].keep_alive, came[0].clean_session), (30, true));
     stage.run(1000);
     assert_eq!(stage.topics(), ["hello"]);
@@ -74,6 +75,20 @@ pub(crate) fn a_message_of_each_qos_is_sent_and_told<K: Kind>(kind: &'static K) 
     }
     let sent: Vec<Vec<u8>> = levels(stage.qos()).iter().map(|qos| vec![b'0' + qos.level()]).collect();
     assert_eq!(stage.heard("up/x"), sent, "each once");
+}
+
+pub(crate) fn a_message_after_a_silence_is_sent<K: Kind>(kind: &'static K) {
+    let mut stage = Stage::up(kind);
+    for qos in levels(stage.qos()) {
+        stage.run(10_000);
+        let tag = stage.publish("up", b"x", qos);
+        assert_eq!(stage.end_of(tag), Ok("delivered"), "{qos:?}");
+        let order = Order::Subscribe { filter: format!("down/{}", qos.level()), qos };
+        stage.run(10_000);
+        let tag = stage.order(&order).unwrap();
+        assert_eq!(stage.end_of(tag), Ok("granted"), "{qos:?}");
+    }
+    assert_eq!(stage.told("Down"), 0);
 }
 
 pub(crate) fn a_message_of_each_qos_comes_in<K: Kind>(kind: &'static K) {

@@ -102,7 +102,7 @@ impl<K: Kind> Stage<K> {
                 }
                 Told::Event(event) => self.events.push(format!("{event:?}")),
                 Told::Done(tag, outcome) => self.ended.entry(tag).or_default().push(outcome),
-                _ => {}
+                Told::Saving(_) | Told::Saved(_) | Told::NotSaved(_) | Told::Died(_) | Told::Born | Told::Wiped => {}
             }
         }
         self.heard.extend(self.world.take_heard());

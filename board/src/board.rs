@@ -58,8 +58,10 @@ pub struct Board {
     address: Option<String>,
     interval: Duration,
     leds: [u64; LEDS.len()],
+    /// The lights whose value the cloud has acknowledged: telling of them as well would take the acknowledgement back.
+    acknowledged: [bool; LEDS.len()],
     quarters: u32,
-    /// How many of the properties of the start are told; `None` before the desired properties are known.
+    /// The number of the next property of the start that is to be told; `None` before the desired properties are known.
     hello: Option<usize>,
     /// When the next of them is, or the next temperature.
     at: Option<Instant>,
@@ -76,6 +78,7 @@ impl Board {
             address: address.map(String::from),
             interval: INTERVAL,
             leds: LEDS.map(|led| led.first),
+            acknowledged: [false; LEDS.len()],
             quarters: AT_FIRST,
             hello: None,
             at: None,
@@ -147,15 +150,15 @@ impl Board {
             return None;
         }
         let told = self.hello?;
-        let properties = usize::from(self.address.is_some()) + LEDS.len();
-        if told >= properties {
+        let Some((number, property)) = self.own(told).next() else {
             self.begun = true;
             self.at = Some(now.after(self.interval));
             return Some(Do::Tell(self.warm()));
-        }
-        self.hello = Some(told + 1);
-        self.at = Some(now.after(if told + 1 == properties { self.interval } else { HELLO }));
-        Some(Do::Report(self.property(told)))
+        };
+        let last = self.own(number + 1).next().is_none();
+        self.hello = Some(number + 1);
+        self.at = Some(now.after(if last { self.interval } else { HELLO }));
+        Some(Do::Report(property))
     }
 
     /// When [`Board::next`] has something though nothing came.
@@ -172,15 +175,13 @@ impl Board {
         json!({"temperature": f64::from(self.quarters) / 4.0})
     }
 
-    /// The property of the start with this number.
-    fn property(&self, number: usize) -> Value {
-        let number = match (&self.address, number.checked_sub(1)) {
-            (Some(address), None) => return json!({"ipAddress": address}),
-            (Some(_), Some(number)) => number,
-            (None, _) => number,
-        };
-        let of = |(led, value): (&crate::led::Led, &u64)| json!({led.name: value});
-        LEDS.iter().zip(&self.leds).nth(number).map_or_else(|| json!({}), of)
+    /// What the board tells of itself at the start, each with its number, from number `from` on.
+    fn own(&self, from: usize) -> impl Iterator<Item = (usize, Value)> {
+        let address = self.address.iter().map(|address| (0, json!({"ipAddress": address})));
+        let lights = LEDS.iter().zip(&self.leds).zip(&self.acknowledged).zip(1..);
+        let lights = lights.filter(|((_, acknowledged), _)| !**acknowledged);
+        let lights = lights.map(|(((led, value), _), number)| (number, json!({led.name: value})));
+        address.chain(lights).filter(move |(number, _)| *number >= from)
     }
 
     /// Sets a writable property; what to acknowledge, or `None` for one that is not the board's.
@@ -197,7 +198,9 @@ impl Board {
             }
             return Some(Ack::applied(name, version, seconds).with(format!("telemetryInterval set to: {seconds}")));
         }
-        let (led, set) = LEDS.iter().zip(&mut self.leds).find(|(led, _)| led.name == name)?;
+        let lights = LEDS.iter().zip(self.leds.iter_mut().zip(&mut self.acknowledged));
+        let (led, (set, acknowledged)) = lights.into_iter().find(|(led, _)| led.name == name)?;
+        *acknowledged = true;
         Some(match value.as_u64().filter(|value| led.values.contains(value)) {
             Some(value) => {
                 *set = value;
@@ -294,6 +297,10 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, [("led_user", 200, 105), ("telemetryInterval", 200, 105)]);
         assert_eq!(board.interval(), Duration::from_secs(5));
+        // What was acknowledged is not told of as well: that would leave it pending for ever.
+        let told = run(&mut board, 4_000);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(!told.iter().any(|(_, what)| *what == Do::Report(json!({"led_user": 2}))), "{told:?}");
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn tell(demo: &Demo, log: &Log, interrupt: &Interrupt) -> Result<(), Failure> {
     match demo {
         Demo::Home(options) => home::tell(&options.into(), log, interrupt).await,
+        Demo::Central(options) => demo::central::tell(&options.into(), log, interrupt).await,
         Demo::Time(options) => {
             if let Some(profile) = &options.profile {
                 let device = TencentDevice::read(profile, &options.way)?;

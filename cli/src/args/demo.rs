@@ -2,7 +2,12 @@
 
 use super::target::{ProfileArgument, Way};
 use crate::{
-    demo::{home::Home, observer::Observe, pace::Speed},
+    demo::{
+        central::{Link, Standing, Told},
+        home::Home,
+        observer::Observe,
+        pace::Speed,
+    },
     exit::CODES,
 };
 use clap::{Args, Subcommand, ValueEnum};
@@ -14,9 +19,10 @@ use std::path::PathBuf;
 pub(super) const HELP: &str = "\
 Examples:
   skytether demo home               somebody comes home, and the air conditioner turns on
+  skytether demo central            a board on Azure IoT Central, over MQTT or a modem
   skytether demo time               a device asks its cloud for the time
 
-These two need no account, no network and no configuration: the cloud runs inside, on the loopback interface.";
+These three need no account, no network and no configuration: the cloud runs inside, on the loopback interface.";
 
 /// The stories.
 #[derive(Subcommand, Clone, Debug)]
@@ -29,6 +35,15 @@ pub enum Demo {
     /// The rule carries the door's messages to the air conditioner, which turns on and off.
     #[command(after_help = home_help())]
     Home(HomeArguments),
+    /// A board on Azure IoT Central: is provisioned, tells temperatures, obeys the portal, restarts.
+    ///
+    /// Starts a simulated Azure IoT: the provisioning service, a hub, and IoT Central's view of the device. The board
+    /// (`sn0123FE0CF960432D01`, known by its certificate) registers, goes to the hub that it is assigned, reads its twin
+    /// and tells of itself, then the temperature. The portal writes `telemetryInterval` and an LED, which are pending until
+    /// the board acknowledges them, and calls `reboot` with `PT5S`: the board answers, restarts (the device, never
+    /// this machine) and comes back to the hub that it remembers.
+    #[command(after_help = central_help())]
+    Central(CentralArguments),
     /// Asks the cloud for the time: subscribes, asks, hears the answer, unsubscribes.
     ///
     /// Without --profile it asks a simulated Tencent Cloud IoT Hub that it starts inside.
@@ -67,6 +82,42 @@ pub struct HomeArguments {
     /// Begins when somebody has subscribed at the port of `--observe` (which it implies); gives up after a minute.
     #[arg(long)]
     pub wait_for_observer: bool,
+}
+
+/// How the board of `demo central` reaches its cloud.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CentralLink {
+    /// Our own MQTT over TLS.
+    Mqtt,
+    /// A simulated AnyCloud modem: AT commands on a pseudo-terminal.
+    At,
+}
+
+/// The options of `demo central`.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct CentralArguments {
+    /// How the board reaches its cloud.
+    #[arg(long, value_name = "NAME", default_value = "mqtt")]
+    pub link: CentralLink,
+    /// How the board finds its modem (with `--link at`).
+    #[arg(long, value_name = "STATE", default_value = "fresh")]
+    pub modem: Standing,
+    /// How many times faster than it happens the story is told, 0.1 to 1000; 1 is real time (about a minute).
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub speed: Speed,
+    /// The port of the simulated cloud on 127.0.0.1; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub port: u16,
+}
+
+impl From<&CentralArguments> for Told {
+    fn from(arguments: &CentralArguments) -> Self {
+        let link = match arguments.link {
+            CentralLink::Mqtt => Link::Mqtt,
+            CentralLink::At => Link::At(arguments.modem),
+        };
+        Self { link, speed: arguments.speed, port: arguments.port }
+    }
 }
 
 /// The options of `demo time`.
@@ -158,6 +209,19 @@ Looking on with another MQTT client:
   skytether demo home --observe-port 1884 --wait-for-observer
   mosquitto_sub -h 127.0.0.1 -p 1884 -t '#' -v -C 4        (in a second terminal)
 The cloud itself lets in none but its devices, whose secrets are made anew for each run.
+
+{CODES}"
+    )
+}
+
+fn central_help() -> String {
+    format!(
+        "\
+Examples:
+  skytether demo central                                the story, in about 20 seconds
+  skytether demo central --link at -v                   over a modem, with each AT line
+  skytether demo central --link at --modem connected    a modem that still holds a connection of before
+  skytether demo central -vv                            with each packet, and the cloud's view
 
 {CODES}"
     )

@@ -104,7 +104,7 @@ fn letter(message: C2d) -> Event {
 
 /// An event in words, where it only is worth knowing.
 #[allow(clippy::wildcard_enum_match_arm, reason = "words of a later core have none yet")]
-fn words(event: &azure::Event) -> String {
+pub(crate) fn words(event: &azure::Event) -> String {
     match event {
         azure::Event::Provisioning(Progress::Registering) => "registers with the provisioning service".to_owned(),
         azure::Event::Provisioning(Progress::Assigning { wait }) => {

@@ -3,6 +3,8 @@
 
 mod azure;
 
+pub(crate) use azure::words;
+
 use crate::meaning::Platform;
 use core::time::Duration;
 use serde_json::Value;

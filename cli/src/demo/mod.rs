@@ -2,6 +2,7 @@
 
 pub mod aircond;
 pub mod alone;
+pub mod central;
 pub mod cloud;
 pub mod device;
 pub mod door;

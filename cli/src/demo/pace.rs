@@ -18,6 +18,11 @@ impl Speed {
         (0.1..=1000.0).contains(&times).then_some(Self(times))
     }
 
+    /// How many times.
+    pub fn times(self) -> f64 {
+        self.0
+    }
+
     /// How long a time of the story takes.
     pub fn real(self, story: Duration) -> Duration {
         story.div_f64(self.0)

@@ -10,6 +10,7 @@
 )]
 #![allow(clippy::std_instead_of_alloc, clippy::std_instead_of_core, reason = "a program of the host")]
 
+mod central;
 // The tests of commands that run until they are told to end tell them by signals.
 #[cfg(unix)]
 mod check;

@@ -15,10 +15,10 @@ impl Config {
     /// Where a device connects that remembers no assignment: the provisioning service, or the hub that it was told.
     pub fn first_endpoint(&self) -> Endpoint {
         let (host, websocket) = match &self.route {
-            Route::Hub { host, .. } => (host, endpoint::hub_websocket(&self.proof)),
+            Route::Hub { host, .. } => (self.gateway.as_ref().unwrap_or(host), endpoint::hub_websocket(&self.proof)),
             Route::Provisioning(provisioning) => (&provisioning.host, endpoint::WEBSOCKET),
         };
-        endpoint::endpoint(self, self.gateway.as_ref().unwrap_or(host), websocket)
+        endpoint::endpoint(self, host, websocket)
     }
 
     /// What it says there in CONNECT at the time `wall`. Without a password where it shows a certificate, or where the

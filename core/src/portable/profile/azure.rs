@@ -7,6 +7,7 @@ use super::{
 use crate::azure::{
     self, Config, Proof, Provisioning, Route,
     connection_string::{ConnectionString, Secrets},
+    endpoint::PROVISIONING,
     identity::{DeviceId, DeviceKey, HostName, IdScope, ModelId, ModuleId, RegistrationId, Whom},
 };
 use alloc::{
@@ -72,7 +73,8 @@ pub struct AzureProfile {
     pub product_info: Option<String>,
     /// `transport`: `tls` or `wss`, and for a simulator `tcp`. Default `tls`.
     pub transport: Transport,
-    /// `host`: where to connect in place of hub and provisioning service, for gateways and simulators.
+    /// `host`: where to connect in place of the hub, and of the provisioning service unless `provisioning_host` says
+    /// otherwise; for gateways and simulators.
     pub host: Option<HostName>,
     /// `port`, not 0. Default: the transport's usual one.
     pub port: Option<u16>,
@@ -120,7 +122,13 @@ impl AzureProfile {
             AzureProof::Key(key) => Proof::Key(key.clone()),
             AzureProof::Certificate { .. } => Proof::Certificate,
         };
-        let mut config = Config::new(self.route.clone(), proof);
+        let mut route = self.route.clone();
+        if let (Route::Provisioning(provisioning), Some(host)) = (&mut route, &self.host)
+            && provisioning.host.as_str() == PROVISIONING
+        {
+            provisioning.host.clone_from(host);
+        }
+        let mut config = Config::new(route, proof);
         config.model.clone_from(&self.model);
         config.product_info.clone_from(&self.product_info);
         config.gateway.clone_from(&self.host);

@@ -143,6 +143,8 @@ pub enum NotAssigned {
     TimedOut,
     /// The service's answer breaks the rule named.
     Nonsense(&'static str),
+    /// The link cannot carry the request: its payload, or the name that the service gave the operation, is too long.
+    TooLong,
     /// The service assigned a host outside the allowed domains.
     HubNotAllowed(HostName),
 }
@@ -183,6 +185,7 @@ impl fmt::Display for NotAssigned {
             Self::Unassigned => f.write_str("the enrolment has no hub: link one in the provisioning service"),
             Self::TimedOut => f.write_str("the registration took too long"),
             Self::Nonsense(rule) => write!(f, "the provisioning service answered something unintelligible: {rule}"),
+            Self::TooLong => f.write_str("the request is longer than the link can carry: shorten the payload"),
             Self::HubNotAllowed(hub) => write!(f, "the assigned hub {hub} lies outside the allowed domains"),
         }
     }

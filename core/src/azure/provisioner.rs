@@ -13,7 +13,7 @@ use super::{
 use crate::{
     backoff::{Backoff, Class},
     cloud::{Cx, Fatal},
-    io::{Action, Cause, Deadline, Instant, Key, Refusal, StoreFailed},
+    io::{Action, Cause, Deadline, Instant, Key, Refusal, Rejected, StoreFailed},
     link::{Lane, Message, Publish, QoS},
 };
 use alloc::{
@@ -304,15 +304,21 @@ impl Provisioner {
         }
     }
 
-    /// Sends the open request. One that the link cannot take now is repeated like one without an answer.
-    fn ask(&self, cx: &mut Cx<'_>) -> Option<Event> {
+    /// Sends the open request. One that the link has no room for now is repeated like one without an answer.
+    fn ask(&mut self, cx: &mut Cx<'_>) -> Option<Event> {
         let (topic, payload) = self.registration.request()?;
         let registers = matches!(topic, Topic::DpsRegister { .. });
         let (topic, tag) = (topic.to_string(), cx.tag());
         let qos = cx.link.abilities().qos.min(QoS::AtLeastOnce);
         let publish = Publish { tag, lane: Lane::Setup, topic: &[&topic], payload, qos, retain: false, ttl: None };
-        let sent = cx.link.publish(cx.now, publish).is_ok();
-        (sent && registers).then_some(Event::Provisioning(Progress::Registering))
+        match cx.link.publish(cx.now, publish) {
+            Ok(()) => registers.then_some(Event::Provisioning(Progress::Registering)),
+            Err(Rejected::Full | Rejected::Offline) => None,
+            Err(Rejected::Invalid(_) | Rejected::Unsupported(_)) => {
+                self.registration.reset();
+                self.ended(cx, NotAssigned::TooLong)
+            }
+        }
     }
 
     /// Stores the assignment before it is used.
@@ -379,6 +385,7 @@ fn verdict(why: &NotAssigned) -> Option<Fatal> {
         NotAssigned::Failed(_) => "the registration failed: the event before says why; mend the enrolment",
         NotAssigned::Disabled => "the enrolment is disabled: enable it in the provisioning service",
         NotAssigned::Unassigned => "the enrolment has no hub: link one in the provisioning service",
+        NotAssigned::TooLong => return Some(Fatal::Unsupported("requests as long as this registration needs")),
         NotAssigned::HubNotAllowed(_) => "the assigned hub lies outside the allowed domains",
         NotAssigned::TimedOut | NotAssigned::Nonsense(_) => return None,
     }))

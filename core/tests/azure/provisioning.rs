@@ -10,6 +10,7 @@ use skytether_core::{
     cloud::Fatal,
     device,
     io::{Machine as _, Rejected},
+    mqtt::session::Options,
 };
 use std::time::Duration;
 
@@ -468,4 +469,17 @@ fn a_refused_subscription_at_the_service_is_asked_again() {
     rig.live_until(rig.now.0 + 30_000);
     assert_eq!(rig.grant_all().len(), 1);
     assert!(rig.published(REGISTER).is_some());
+}
+
+#[test]
+fn a_registration_that_the_link_cannot_carry_is_told_by_name() {
+    let mut config = provisioning();
+    service(&mut config).payload = Some(json!("x".repeat(300)));
+    let mut options = Options::default();
+    options.limits.packet_out = 300;
+    let mut rig = Rig::with_options(config, options);
+    rig.connect();
+    rig.grant_all();
+    assert_eq!(verdict(&mut rig), NotAssigned::TooLong);
+    assert!(matches!(gave_up(&mut rig), Some(Fatal::Unsupported(_))));
 }

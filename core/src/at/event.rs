@@ -42,7 +42,7 @@ pub enum Event<'b> {
     Unsubscribed(bool),
     /// Whether a message was acknowledged (at QoS 0: taken).
     Published(bool),
-    /// A command of [`Client::command`] ended well.
+    /// A command of [`Client::command`](super::Client::command) ended well.
     Answered,
     /// A subscription, message or command ended in an error.
     CommandError {

@@ -14,6 +14,7 @@
     reason = "a body reports what it finds by panicking, and looks at what it names only"
 )]
 
+mod at;
 mod broker;
 mod device;
 mod frame;
@@ -38,7 +39,7 @@ pub struct Target {
 }
 
 /// All targets, in the order in which they run.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "frame", run: frame::run },
     Target { name: "packets", run: packets::run },
     Target { name: "session", run: session::run },
@@ -47,6 +48,7 @@ pub const TARGETS: [Target; 10] = [
     Target { name: "broker", run: broker::run },
     Target { name: "websocket", run: websocket::run },
     Target { name: "device", run: device::run },
+    Target { name: "at", run: at::run },
     Target { name: "tencent", run: tencent::run },
     Target { name: "rules", run: rules::run },
 ];

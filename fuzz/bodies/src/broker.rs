@@ -27,6 +27,8 @@ const LIMITS: Limits = Limits {
     subscriptions: 5,
     inflight: 3,
     queued: 8,
+    deliveries: None,
+    silence: None,
     session_expiry: Some(Duration::from_secs(50)),
     replay_spacing: Some(Duration::from_millis(500)),
 };

@@ -173,7 +173,8 @@ fn deny(project: &Project) -> Result<Outcome> {
 }
 
 /// The vector files, and of each the kinds that the project offers so far.
-const VECTORS: [(&str, &[&str]); 2] = [
+const VECTORS: [(&str, &[&str]); 3] = [
+    ("anycloud.json", &["parse", "encode", "session"]),
     ("mqtt-client-transcripts.json", &["3.1.1", "varint", "varint_bad", "utf8", "topic_match", "filter_valid"]),
     (
         "tencent.json",

@@ -18,6 +18,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
 };
 use skytether_core::{
+    azure::Route,
     link::Connect,
     portable::profile::{Profile, Source},
 };
@@ -228,6 +229,8 @@ async fn the_files_are_profiles_that_the_core_reads() {
             };
             assert_eq!(profile.port, stage.cloud.addr(*transport).map(|addr| addr.port()));
             assert_eq!(profile.host.as_ref().map(ToString::to_string).as_deref(), Some("127.0.0.1"));
+            let Route::Provisioning(provisioning) = &profile.route else { panic!("no provisioning") };
+            assert_eq!(provisioning.host.to_string(), "127.0.0.1", "the gateway is the hub's alone");
             assert_eq!(profile.ca.as_deref(), (*transport != Transport::Tcp).then_some("azure_ca.pem"));
         }
     }

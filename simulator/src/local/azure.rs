@@ -359,6 +359,7 @@ where
                 "cloud": "azure",
                 "id_scope": self.options.config.provisioning.id_scope,
                 "registration_id": id,
+                "provisioning_host": host(addr),
                 "hub_domains": hubs,
                 "transport": transport.scheme(),
                 "host": host(addr),

@@ -10,6 +10,7 @@
 mod admission;
 #[cfg(feature = "server")]
 mod certificates;
+mod hostile;
 mod messages;
 mod methods;
 mod portal;

@@ -78,6 +78,8 @@ fn check_of(kind: &str) -> Option<Check> {
         "ack" => azure::hub::ack,
         "twin_sync" => azure::hub::twin_sync,
         "duration" => azure::hub::duration,
+        "adu_report" => azure::update::report,
+        "adu_ack" => azure::update::ack,
         "parse" => anycloud::parse,
         "encode" => anycloud::encode,
         "session" => anycloud::session,

@@ -1,6 +1,7 @@
 //! How a device gets to its hub and stays there: which dial comes next, and whom each thing heard is for.
 
 use super::{
+    aside::Aside,
     command::{Answer, Command},
     config::{Config, Proof, Route, Wanted},
     credentials::{self, REGISTRATION},
@@ -14,7 +15,6 @@ use super::{
     subscriptions::{Outcome, Subscriptions},
     token::{Due, TokenClock},
     topic::{self, DESIRED_CHANGES, METHODS, TWIN_ANSWERS, Whose},
-    upload::Uploads,
 };
 use crate::{
     backoff::{Backoff, Shape},
@@ -44,7 +44,7 @@ pub struct Azure {
     token: TokenClock,
     rids: Rids,
     features: Features,
-    uploads: Uploads,
+    aside: Aside,
     /// The latest message and the latest answer to a method that the link has not finished: they end in order, so
     /// without these there are none.
     unfinished: [Option<Tag>; 2],
@@ -95,6 +95,7 @@ impl Azure {
                 Some(Provisioner::new(provisioning.clone(), model, gateway, signs))
             }
         };
+        let aside = Aside::new(&config);
         Ok(Self {
             config,
             provisioner,
@@ -104,7 +105,7 @@ impl Azure {
             token: TokenClock::default(),
             rids: Rids::default(),
             features: Features::default(),
-            uploads: Uploads::default(),
+            aside,
             unfinished: [None; 2],
             asked_wall: false,
             ask_wall_at: None,
@@ -328,7 +329,7 @@ impl Azure {
             Peer::Service => self.provision(cx, |provisioner, cx, rids| provisioner.message(cx, rids, message)),
             Peer::Hub(ref whom) => {
                 let said = self.features.message(cx, &mut self.rids, whose(whom), message);
-                self.said.extend(said);
+                self.said.extend(self.aside.absorb(cx, said));
             }
             Peer::None => self.tell(Event::Unrouted(message.into())),
         }
@@ -404,9 +405,8 @@ impl Azure {
         if self.up {
             self.subscriptions.tick(cx);
         }
-        self.uploads.tick(cx, &self.config);
         let said = self.features.tick(cx, &mut self.rids);
-        self.said.extend(said);
+        self.said.extend(self.aside.absorb(cx, said));
         self.provision(cx, Provisioner::tick);
     }
 
@@ -458,6 +458,7 @@ impl Cloud for Azure {
 
     fn dial(&mut self, cx: &mut Cx<'_>) -> Dial {
         self.now = cx.now;
+        self.aside.open(cx);
         if let Some(fatal) = self.fatal.take() {
             return Dial::GiveUp(fatal);
         }
@@ -479,13 +480,10 @@ impl Cloud for Azure {
         self.now = cx.now;
         let unfinished = match command {
             Command::Reprovision => return self.reprovision(cx, tag),
-            Command::Upload(upload) => {
-                let at = self.hub().zip(self.whom()).ok_or(Rejected::Offline)?;
-                return self.uploads.start(cx, &self.config, at, tag, upload);
-            }
-            Command::UploadBlock(block) => {
-                self.uploads.block(cx, &self.config, tag, block)?;
-                self.said.extend(self.uploads.said());
+            Command::Upload(_) | Command::UploadBlock(_) | Command::Update(_) | Command::DiscardUpdates => {
+                let at = self.hub().zip(self.whom());
+                self.said.extend(self.aside.command(cx, &self.config, at, tag, command)?);
+                self.aside.say(cx, &mut self.features, &mut self.rids, &mut self.said);
                 return Ok(());
             }
             Command::GetTwin | Command::Report(_) | Command::Acknowledge { .. } if !self.config.wanted.twin => {
@@ -505,20 +503,19 @@ impl Cloud for Azure {
 
     fn hear(&mut self, cx: &mut Cx<'_>, heard: Heard<'_>) -> Said {
         self.now = cx.now;
+        self.aside.hear(cx, &self.config, &heard);
         match heard {
             Heard::Link(notice) => self.notice(cx, notice),
             Heard::Tick => self.tick(cx),
             Heard::Wall => {
                 self.asked_wall = false;
                 self.token.wall(cx.now, cx.wall);
-                self.uploads.tick(cx, &self.config);
             }
             Heard::Loaded(Key::Hub, value) => self.provision(cx, |provisioner, _, _| provisioner.loaded(value)),
             Heard::Stored(Key::Hub, done) => self.provision(cx, |provisioner, _, _| provisioner.stored(done)),
-            Heard::Reply(id, reply) => self.uploads.reply(cx, &self.config, id, reply),
-            Heard::Loaded(..) | Heard::Stored(..) | Heard::Written(..) => {}
+            Heard::Reply(..) | Heard::Loaded(..) | Heard::Stored(..) | Heard::Written(..) => {}
         }
-        self.said.extend(self.uploads.said());
+        self.aside.say(cx, &mut self.features, &mut self.rids, &mut self.said);
         self.said.pop_front()
     }
 
@@ -530,7 +527,7 @@ impl Cloud for Azure {
         let own = Deadline::earlier(self.token.deadline(), self.subscriptions.deadline());
         let clock = self.ask_wall_at.map(|at| Deadline { at, why: "clock" });
         let own = Deadline::earlier(Deadline::earlier(own, clock), provisioning);
-        let own = Deadline::earlier(own, self.uploads.deadline());
+        let own = Deadline::earlier(own, self.aside.deadline());
         Deadline::earlier(own, self.features.deadline())
     }
 

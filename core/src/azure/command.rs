@@ -5,6 +5,7 @@ use super::{
     pnp::Ack,
     telemetry::Telemetry,
     twin::Twin,
+    update::Verdict,
     upload::{Block, Upload, Uploaded},
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
@@ -41,6 +42,12 @@ pub enum Command {
     /// Gives an upload the block that [`Event::UploadBlock`](super::Event::UploadBlock) asks for; made by
     /// [`BlockCall::answer`](super::upload::BlockCall::answer). Ends in [`Answer::Sent`] at once.
     UploadBlock(Block),
+    /// The application's word on a deployment of Device Update; made by [`Offer`](super::update::Offer) and
+    /// [`Install`](super::update::Install). Ends in [`Answer::Sent`] at once.
+    Update(Verdict),
+    /// Deletes a stored state of updates that [cannot be used](super::update::UpdateEvent::StoreUnusable). Ends in
+    /// [`Answer::Sent`] at once.
+    DiscardUpdates,
     /// Asks the provisioning service for a hub anew; ends in [`Answer::Reprovisioning`] at once. The connection is ended
     /// in order; queued messages go to the new hub. [`Rejected::Unsupported`](crate::io::Rejected::Unsupported) without
     /// provisioning.

@@ -5,6 +5,7 @@ use super::{
     credentials::SasToken,
     endpoint::{self, HUB_DOMAINS, PROVISIONING},
     identity::{DeviceKey, HostName, IdScope, ModelId, RegistrationId, Whom},
+    update::Updates,
 };
 use crate::{
     cloud::Fatal,
@@ -178,6 +179,9 @@ pub struct Config {
     pub last_will: Option<LastWill>,
     /// File uploads, and downloads of updates.
     pub files: Files,
+    /// Device Update; needs `twin` and `desired` of [`Wanted`]. The component `deviceUpdate` is kept from the application
+    /// then. Default: none.
+    pub updates: Option<Updates>,
 }
 
 impl Config {
@@ -196,6 +200,7 @@ impl Config {
             wanted: Wanted::ALL,
             last_will: None,
             files: Files::default(),
+            updates: None,
         }
     }
 
@@ -219,6 +224,12 @@ impl Config {
         }
         if self.last_will.as_ref().is_some_and(|will| will.payload.len() > usize::from(u16::MAX)) {
             return wrong("a last will has 65,535 bytes at most");
+        }
+        if let Some(updates) = &self.updates {
+            updates.check()?;
+            if !self.wanted.desired {
+                return wrong("updates come as desired properties: want them");
+            }
         }
         if self.files.origin.as_ref().is_some_and(|origin| origin.ends_with('/') || Url::parse(origin).is_err()) {
             return wrong("the origin of files is https://{host}[:{port}], without a slash at its end");

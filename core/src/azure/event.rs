@@ -5,6 +5,7 @@ use super::{
     identity::{DeviceId, HostName},
     method::MethodCall,
     twin::{Desired, TwinError},
+    update::UpdateEvent,
     upload::BlockCall,
 };
 use crate::{
@@ -73,6 +74,8 @@ pub enum Event {
     Message(C2d),
     /// A command that IoT Central sent as a message, since it does not wait for an answer.
     OfflineCommand(OfflineCommand),
+    /// Device Update.
+    Update(UpdateEvent),
     /// The next part of a file that is uploaded in blocks; answer it within 5 min.
     UploadBlock(BlockCall),
     /// A message on a topic of no known shape, or of another device.

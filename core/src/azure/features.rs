@@ -16,6 +16,7 @@ use crate::{
     link::Message,
 };
 use alloc::{borrow::Cow, boxed::Box};
+use serde_json::Value;
 
 type Said = Option<Out<Event, Answer>>;
 
@@ -48,10 +49,20 @@ impl Features {
                 self.twin.report(cx, rids, tag, &patch)
             }
             Command::Answer(answer) => self.methods.answer(cx, tag, answer),
-            Command::Reprovision | Command::Upload(_) | Command::UploadBlock(_) => {
-                Err(Rejected::Unsupported("this over the hub's connection"))
-            }
+            Command::Reprovision
+            | Command::Upload(_)
+            | Command::UploadBlock(_)
+            | Command::Update(_)
+            | Command::DiscardUpdates => Err(Rejected::Unsupported("this over the hub's connection")),
         }
+    }
+
+    /// Reports properties for a part of the client, under its own tag.
+    ///
+    /// # Errors
+    /// What [`TwinSync::report`] says.
+    pub(super) fn report(&mut self, cx: &mut Cx<'_>, rids: &mut Rids, tag: Tag, patch: &Value) -> Result<(), Rejected> {
+        self.twin.report(cx, rids, tag, patch)
     }
 
     /// The subscriptions of this connection are granted. `follow`: those for desired properties among them.

@@ -4,7 +4,8 @@
 //! hub, and comes from a [connection string](connection_string) or from [`Config::new`]. Underneath, and usable alone:
 //! [`topic`] knows every topic and [`properties`] what rides in it, [`dps`] runs one registration, [`credentials`] signs,
 //! [`endpoint`] knows hosts and user names, [`percent`] the one way to write text on the wire, [`identity`] the names,
-//! [`twin`] and [`pnp`] what properties look like, [`upload`] how files leave, [`duration`] ISO 8601, [`limits`] the platform's bounds.
+//! [`twin`] and [`pnp`] what properties look like, [`upload`] how files leave, [`update`] how
+//! updates come, [`duration`] ISO 8601, [`limits`] the platform's bounds.
 //!
 //! The first connections of a device, as the platform sees them (`▶` from the device, `◀` from the platform):
 //!
@@ -57,6 +58,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod aside;
 mod c2d;
 mod client;
 mod command;
@@ -85,6 +87,7 @@ mod telemetry;
 mod token;
 pub mod topic;
 pub mod twin;
+pub mod update;
 pub mod upload;
 
 pub use c2d::C2d;

@@ -31,6 +31,8 @@ pub(crate) struct Bench {
     events: Vec<Event>,
     downs: Vec<Cause>,
     done: Vec<Done>,
+    /// What it asked of the driver besides connections.
+    pub(crate) acts: Vec<Action>,
 }
 
 pub(crate) fn device_config() -> Config {
@@ -63,6 +65,7 @@ impl Bench {
             events: Vec::new(),
             downs: Vec::new(),
             done: Vec::new(),
+            acts: Vec::new(),
         };
         bench.give(Input::Tick);
         bench.serve();
@@ -92,7 +95,7 @@ impl Bench {
                     self.open = false;
                     self.give(Input::Closed(Cause::Asked));
                 }
-                Step::Act(_) => {}
+                Step::Act(action) => self.acts.push(action),
                 Step::Event(device::Event::Cloud(event)) => self.events.push(event),
                 Step::Event(device::Event::Down { cause, .. }) => self.downs.push(cause),
                 Step::Event(_) => {}

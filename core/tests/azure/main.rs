@@ -19,4 +19,5 @@ mod provisioning;
 mod rig;
 mod stored;
 mod twin;
+mod update;
 mod upload;

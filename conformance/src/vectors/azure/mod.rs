@@ -3,3 +3,4 @@
 pub(super) mod hub;
 pub(super) mod identity;
 pub(super) mod provisioning;
+pub(super) mod update;

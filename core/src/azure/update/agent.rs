@@ -4,6 +4,7 @@ use super::{
     Install, MAX_DETAILS, Offer, Refused, Says, UpdateEvent, UpdateFault, Updates, Verdict,
     manifest::{Manifest, UpdateId},
     note::{Deployment, Stage},
+    outgoing::{Outgoing, Patch},
     report::{self, InstallResult, Report, Workflow},
     service::Service,
     signature::Signature,
@@ -21,7 +22,7 @@ use alloc::{
     vec,
     vec::Vec,
 };
-use core::{mem, time::Duration};
+use core::mem;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
@@ -33,8 +34,6 @@ const CANCEL: u16 = 255;
 const TAKEN: u16 = 200;
 /// `ac`: the deployment was rejected.
 const REJECTED: u16 = 406;
-/// When a report that the hub did not take is sent again.
-const AGAIN: Duration = Duration::from_mins(1);
 
 /// The update agent of a device.
 #[derive(Debug)]
@@ -44,6 +43,8 @@ pub(in crate::azure) struct Agent {
     service: Service,
     /// The whole twin has been seen.
     known: bool,
+    /// The store has said what it has.
+    answered: bool,
     /// The stored state is known.
     opened: bool,
     deployment: Option<Deployment>,
@@ -53,12 +54,7 @@ pub(in crate::azure) struct Agent {
     serial: u32,
     /// The version of the property that was refused.
     refused: Option<u64>,
-    /// Code and version that were acknowledged last.
-    acked: Option<(u16, u64)>,
-    ack_due: bool,
-    report_due: bool,
-    sending: Option<(Tag, Sent)>,
-    again: Option<Instant>,
+    outgoing: Outgoing,
     /// [`UpdateEvent::Confirmed`] has been told, or nothing is to be confirmed.
     confirmed: bool,
     said: VecDeque<UpdateEvent>,
@@ -85,12 +81,6 @@ enum Next {
     Report,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Sent {
-    Ack,
-    Report,
-}
-
 #[derive(Clone, Debug)]
 struct Plan {
     workflow: Workflow,
@@ -107,17 +97,14 @@ impl Agent {
             download,
             service: Service::default(),
             known: false,
+            answered: false,
             opened: false,
             deployment: None,
             cancelled: None,
             phase: Phase::Idle,
             serial: 0,
             refused: None,
-            acked: None,
-            ack_due: false,
-            report_due: false,
-            sending: None,
-            again: None,
+            outgoing: Outgoing::default(),
             confirmed: false,
             said: VecDeque::new(),
         }
@@ -137,9 +124,10 @@ impl Agent {
         desired: &mut Map<String, Value>,
     ) {
         let changed = self.service.desired(version, full, desired);
-        let first = full && !mem::replace(&mut self.known, self.known || full);
-        if first {
-            self.report_due = true;
+        let first = full && !self.known;
+        self.known |= full;
+        if first && self.answered {
+            self.outgoing.report();
         }
         if changed || first {
             self.decide(cx);
@@ -191,20 +179,17 @@ impl Agent {
 
     /// Takes in what was heard, as far as it is meant for the download.
     pub(in crate::azure) fn hear(&mut self, cx: &mut Cx<'_>, heard: &Heard<'_>) {
-        if self.again.is_some_and(|again| again <= cx.now) {
-            self.again = None;
-        }
+        self.outgoing.tick(cx.now);
         match self.download.hear(cx, heard) {
-            None | Some(News::UrlRefused(_) | News::Judge) => {}
+            // Only the agent cancels, and it has gone on since.
+            None | Some(News::UrlRefused(_) | News::Judge | News::Failed(Fault::Cancelled)) => {}
             Some(News::Opened { note, .. }) => self.opened(cx, &note),
-            Some(News::Unusable(why)) => self.said.push_back(UpdateEvent::StoreUnusable(why)),
+            Some(News::Unusable(why)) => self.unusable(why),
             Some(News::Progress { done, total }) => {
                 let file = self.file().unwrap_or_default();
                 self.said.push_back(UpdateEvent::Progress { file, done, total });
             }
             Some(News::Ready) => self.fetched(cx),
-            // Only the agent cancels, and it has gone on since.
-            Some(News::Failed(Fault::Cancelled)) => {}
             Some(News::Failed(fault)) => {
                 if matches!(self.phase, Phase::Fetching(_)) {
                     self.fail(cx, UpdateFault::Download(fault));
@@ -221,55 +206,43 @@ impl Agent {
 
     /// The next patch of reported properties that is due; it ends in [`Self::reported`] or [`Self::not_sent`].
     pub(in crate::azure) fn report(&mut self, cx: &mut Cx<'_>) -> Option<(Tag, Value)> {
-        if self.sending.is_some() || self.again.is_some() {
-            return None;
-        }
-        if let Some((code, version)) = self.acked.filter(|_| self.ack_due) {
-            let tag = cx.tag();
-            self.ack_due = false;
-            self.sending = Some((tag, Sent::Ack));
-            return Some((tag, report::acknowledgement(code, version)));
-        }
-        if !mem::take(&mut self.report_due) {
-            return None;
-        }
-        let tag = cx.tag();
-        self.sending = Some((tag, Sent::Report));
-        Some((tag, self.patch()))
+        let (tag, patch) = self.outgoing.next(|| cx.tag())?;
+        Some((
+            tag,
+            match patch {
+                Patch::Ack(code, version) => report::acknowledgement(code, version),
+                Patch::Report => self.patch(),
+            },
+        ))
     }
 
     /// Whether this is the tag of a patch of ours.
     pub(in crate::azure) fn owns(&self, tag: Tag) -> bool {
-        self.sending.is_some_and(|(sending, _)| sending == tag)
+        self.outgoing.owns(tag)
     }
 
     /// The patch on its way is over.
     pub(in crate::azure) fn reported(&mut self, now: Instant, taken: bool) {
         if !taken {
-            return self.not_sent(now);
+            return self.outgoing.not_taken(now);
         }
-        let report = self.sending.take().is_some_and(|(_, sent)| sent == Sent::Report);
         // A report that was overtaken by another one does not tell of the end.
-        if report && !self.report_due && !self.confirmed {
-            if let Some(update) = self.to_confirm() {
-                self.confirmed = true;
-                self.said.push_back(UpdateEvent::Confirmed(update));
-            }
+        if self.outgoing.taken()
+            && !self.confirmed
+            && let Some(update) = self.to_confirm()
+        {
+            self.confirmed = true;
+            self.said.push_back(UpdateEvent::Confirmed(update));
         }
     }
 
     /// The patch could not be sent; it is, later.
     pub(in crate::azure) fn not_sent(&mut self, now: Instant) {
-        match self.sending.take() {
-            Some((_, Sent::Ack)) => self.ack_due = true,
-            Some((_, Sent::Report)) => self.report_due = true,
-            None => {}
-        }
-        self.again = Some(now.after(AGAIN));
+        self.outgoing.not_taken(now);
     }
 
     pub(in crate::azure) fn deadline(&self) -> Option<Deadline> {
-        let again = self.again.map(|at| Deadline { at, why: "update report" });
+        let again = self.outgoing.again().map(|at| Deadline { at, why: "update report" });
         Deadline::earlier(self.download.deadline(), again)
     }
 
@@ -277,18 +250,27 @@ impl Agent {
     fn opened(&mut self, cx: &mut Cx<'_>, note: &[u8]) {
         self.deployment = Deployment::read(note);
         if self.deployment.is_none() && !note.is_empty() {
-            let why = "the record of the deployment is of another version";
-            self.said.push_back(UpdateEvent::StoreUnusable(why));
-            return;
+            return self.unusable("the record of the deployment is of another version");
         }
         self.begin(cx);
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) {
         self.opened = true;
+        self.introduce();
+        self.decide(cx);
+    }
+
+    fn unusable(&mut self, why: &'static str) {
+        self.introduce();
+        self.said.push_back(UpdateEvent::StoreUnusable(why));
+    }
+
+    /// What runs is told once the store has said what it has.
+    fn introduce(&mut self) {
+        self.answered = true;
         if self.known {
-            self.report_due = true;
-            self.decide(cx);
+            self.outgoing.report();
         }
     }
 
@@ -309,7 +291,7 @@ impl Agent {
             // It is installed already, or that has failed: the platform is told again.
             (Phase::Idle, Some(Stage::Done(_))) => {
                 self.acknowledge(TAKEN);
-                self.report_due = true;
+                self.outgoing.report();
             }
             (Phase::Idle, Some(Stage::Rebooting)) => {
                 self.acknowledge(TAKEN);
@@ -358,7 +340,8 @@ impl Agent {
         };
         let (workflow, manifest) = (plan.workflow.id.clone(), plan.manifest.clone());
         self.phase = Phase::Offered(Box::new(plan));
-        self.said.push_back(UpdateEvent::Offered(Offer { workflow, manifest, signature, serial: self.serial }));
+        let offer = Offer { workflow, manifest, signature, serial: self.serial };
+        self.said.push_back(UpdateEvent::Offered(Box::new(offer)));
     }
 
     fn plan(&self, workflow: Workflow) -> Result<Plan, Refused> {
@@ -378,7 +361,7 @@ impl Agent {
             Ok(_) | Err(_) => return self.offer(cx, workflow),
         };
         self.acknowledge(TAKEN);
-        self.report_due = true;
+        self.outgoing.report();
         let installing = self.deployment.as_ref().is_some_and(|deployment| deployment.stage == Stage::Installing);
         let next = if installing { Next::Install } else { Next::Fetch };
         self.go(cx, next, Some(plan));
@@ -389,7 +372,7 @@ impl Agent {
         self.cancelled = None;
         self.confirmed = false;
         self.acknowledge(TAKEN);
-        self.report_due = true;
+        self.outgoing.report();
         self.keep(cx, Next::Fetch, Some(plan));
     }
 
@@ -422,7 +405,8 @@ impl Agent {
                 let slots = self.config.slots.iter().take(manifest.files.len()).map(|(slot, _)| *slot).collect();
                 self.serial = self.serial.wrapping_add(1);
                 self.phase = Phase::Installing(plan);
-                self.said.push_back(UpdateEvent::Install(Install { workflow, manifest, slots, serial: self.serial }));
+                let install = Install { workflow, manifest, slots, serial: self.serial };
+                self.said.push_back(UpdateEvent::Install(Box::new(install)));
             }
             (Next::Reboot, _) => {
                 self.phase = Phase::Rebooting;
@@ -430,7 +414,7 @@ impl Agent {
             }
             (Next::Report | Next::Fetch | Next::Install, _) => {
                 self.phase = Phase::Idle;
-                self.report_due = true;
+                self.outgoing.report();
             }
         }
         // Something else may have been wanted meanwhile.
@@ -486,16 +470,16 @@ impl Agent {
     }
 
     fn succeed(&mut self, cx: &mut Cx<'_>) {
-        self.finish(cx, report::SUCCESS, 0, String::new());
+        self.finish(cx, report::SUCCESS, 0, "");
     }
 
     fn fail(&mut self, cx: &mut Cx<'_>, fault: UpdateFault) {
         self.download.cancel(cx);
-        self.finish(cx, report::FAILURE, fault.code(), fault.to_string());
+        self.finish(cx, report::FAILURE, fault.code(), &fault.to_string());
         self.said.push_back(UpdateEvent::Failed(fault));
     }
 
-    fn finish(&mut self, cx: &mut Cx<'_>, code: i32, extended: i32, details: String) {
+    fn finish(&mut self, cx: &mut Cx<'_>, code: i32, extended: i32, details: &str) {
         let details: String = details.chars().take(MAX_DETAILS / 4).collect();
         if let Some(deployment) = &mut self.deployment {
             let steps = vec![(code, extended); deployment.steps];
@@ -517,7 +501,7 @@ impl Agent {
                 if let Some(deployment) = &mut self.deployment {
                     deployment.workflow.action = CANCEL;
                 }
-                self.finish(cx, report::CANCELLED, 0, String::new());
+                self.finish(cx, report::CANCELLED, 0, "");
                 self.said.push_back(UpdateEvent::Cancelled);
                 return;
             }
@@ -530,7 +514,7 @@ impl Agent {
         }
         self.acknowledge(TAKEN);
         self.cancelled = Some(workflow);
-        self.report_due = true;
+        self.outgoing.report();
     }
 
     fn refuse(&mut self, why: Refused) {
@@ -540,11 +524,7 @@ impl Agent {
     }
 
     fn acknowledge(&mut self, code: u16) {
-        let ack = (code, self.service.version);
-        if self.acked != Some(ack) {
-            self.acked = Some(ack);
-            self.ack_due = true;
-        }
+        self.outgoing.acknowledge(code, self.service.version);
     }
 
     /// The file that comes: how many are whole.

@@ -139,11 +139,8 @@ impl Manifest {
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let rule = |rule| move || ManifestError::Rule(rule);
         let manifest = json::parse(text.as_bytes()).map_err(ManifestError::Json)?;
-        let version = manifest.get("manifestVersion").map(|version| match version {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
-        if !version.is_some_and(|version| matches!(version.as_str(), "4" | "5")) {
+        let version = manifest.get("manifestVersion");
+        if !version.is_some_and(|version| *version == "4" || *version == "5" || *version == 4 || *version == 5) {
             return Err(ManifestError::Rule("its manifestVersion is 4 or 5"));
         }
         let update = update_id(manifest.get("updateId"));

@@ -27,6 +27,7 @@
 mod agent;
 mod manifest;
 mod note;
+mod outgoing;
 pub mod report;
 mod service;
 mod signature;
@@ -42,7 +43,7 @@ use crate::{
     download::{Fault, Options},
     io::Slot,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 /// Longest text of a failure that is reported, in bytes; more is cut off.
@@ -117,7 +118,7 @@ impl Updates {
 #[non_exhaustive]
 pub enum UpdateEvent {
     /// A deployment came: check its signature, and accept or refuse it.
-    Offered(Offer),
+    Offered(Box<Offer>),
     /// A deployment was refused for what is named; the platform is told (406).
     Refused(Refused),
     /// A file comes. At most once for each 5 % or 3 s.
@@ -131,7 +132,7 @@ pub enum UpdateEvent {
     },
     /// All files are there and are the right ones: install them. Told again after a restart until it is answered, so that
     /// it may come twice for one deployment.
-    Install(Install),
+    Install(Box<Install>),
     /// It is installed, and stored that it is: restart the device now.
     Reboot,
     /// The platform knows that this runs: confirm it to the boot loader.

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn the_largest_note_fits_beside_a_download() {
-        let mut largest = deployment(Stage::Done(InstallResult { details: "x".repeat(256), ..InstallResult::default() }));
+        let mut largest =
+            deployment(Stage::Done(InstallResult { details: "x".repeat(256), ..InstallResult::default() }));
         largest.workflow = Workflow { action: 255, id: "x".repeat(128), retry: Some("x".repeat(64)) };
         largest.criteria = vec!["x".repeat(128); 8];
         largest.update = UpdateId { provider: "x".repeat(64), name: "x".repeat(64), version: "x".repeat(64) };

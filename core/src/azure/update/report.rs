@@ -1,11 +1,7 @@
 //! What the platform is told of a device's updates: the agent's report and the acknowledgement of a deployment (§3.8).
 
 use super::manifest::UpdateId;
-use alloc::{
-    format,
-    string::{String, ToString as _},
-    vec::Vec,
-};
+use alloc::{format, string::String, vec::Vec};
 use serde_json::{Map, Value, json};
 
 /// The contract that the agent keeps; announced in each report.
@@ -111,10 +107,11 @@ impl InstallResult {
         let result = |code: i32, extended: i32| json!({"resultCode": code, "extendedResultCode": extended});
         let mut value = result(self.code, self.extended);
         let steps = self.steps.iter().enumerate();
-        let steps: Map<_, _> = steps.map(|(n, (code, extended))| (format!("step_{n}"), result(*code, *extended))).collect();
+        let steps: Map<_, _> =
+            steps.map(|(n, (code, extended))| (format!("step_{n}"), result(*code, *extended))).collect();
         if let Value::Object(members) = &mut value {
             if !self.details.is_empty() {
-                members.insert("resultDetails".into(), self.details.to_string().into());
+                members.insert("resultDetails".into(), self.details.as_str().into());
             }
             members.insert("stepResults".into(), Value::Object(steps));
         }

@@ -139,7 +139,12 @@ mod tests {
         for n in 0..3 {
             assert!(service.workflow().is_some());
             let file = format!("f{n}");
-            give(&mut service, 2, false, json!({"deviceUpdate": {"service": {"fileUrls": {file: "x".repeat(30_000)}}}}));
+            give(
+                &mut service,
+                2,
+                false,
+                json!({"deviceUpdate": {"service": {"fileUrls": {file: "x".repeat(30_000)}}}}),
+            );
         }
         assert_eq!(service, Service { version: 2, ..Service::default() });
     }

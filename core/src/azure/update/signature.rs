@@ -146,11 +146,7 @@ fn stripped(number: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{
-        format,
-        string::ToString as _,
-        vec,
-    };
+    use alloc::{format, string::ToString as _, vec};
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -82,7 +82,7 @@ fn path(blob: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{string::ToString as _, vec};
+    use alloc::vec;
     use proptest::prelude::*;
     use serde_json::json;
 

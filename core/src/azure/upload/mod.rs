@@ -203,12 +203,10 @@ impl Uploads {
     ///
     /// # Errors
     /// [`Rejected::Invalid`] where nothing waits for it, or it has another length than was asked for.
-    pub(super) fn block(&mut self, cx: &mut Cx<'_>, config: &Config, tag: Tag, block: &Block) -> Result<(), Rejected> {
+    pub(super) fn block(&mut self, cx: &mut Cx<'_>, config: &Config, block: &Block) -> Result<(), Rejected> {
         let run = self.runs.iter_mut().find(|run| run.tag() == block.upload);
         let run = run.ok_or(Rejected::Invalid("the upload that the block is of has ended"))?;
-        run.block(cx, config, block.offset, block.bytes.as_deref())?;
-        self.out.push_back(Out::Done(tag, Ok(Answer::Sent)));
-        Ok(())
+        run.block(cx, config, block.offset, block.bytes.as_deref())
     }
 
     /// News of an exchange; of another one than an upload's it is ignored.
@@ -227,7 +225,7 @@ impl Uploads {
         self.sweep();
     }
 
-    /// What there is to say: at most one thing an upload, and the end of each block.
+    /// What there is to say: at most one thing an upload.
     pub(super) fn said(&mut self) -> impl Iterator<Item = Out<Event, Answer>> {
         self.out.drain(..)
     }

@@ -183,7 +183,7 @@ impl Run {
         answer.until = cx.now.after(SILENCE);
         match reply {
             Reply::Head(Head { status, retry_after, .. }) => {
-                (answer.status, answer.retry_after) = (status, retry_after)
+                (answer.status, answer.retry_after) = (status, retry_after);
             }
             Reply::Chunk(chunk) => {
                 let room = ANSWER.saturating_sub(answer.body.len());

@@ -9,6 +9,8 @@
     reason = "tests fail by panicking"
 )]
 
+extern crate alloc;
+
 mod bench;
 mod cuts;
 mod hub;

@@ -198,6 +198,9 @@ fn a_block_is_taken_once_where_and_as_long_as_it_was_asked_for() {
     assert!(matches!(rig.command(&call.abandon()), Err(Rejected::Invalid(_))));
 }
 
+/// What goes wrong, with which upload, and what the application and the hub are told.
+type Trouble<'a> = (&'a dyn Fn(&mut Rig), Command, UploadFault, u16);
+
 #[test]
 fn the_hub_is_told_of_a_failed_upload_too() {
     // What the storage says, and what the hub is told.
@@ -225,7 +228,6 @@ fn the_hub_is_told_of_a_failed_upload_too() {
             asked(rig);
         }
     };
-    type Trouble<'a> = (&'a dyn Fn(&mut Rig), Command, UploadFault, u16);
     let troubles: [Trouble<'_>; 5] = [
         (&refuse, upload(b"x"), UploadFault::NotStored(403), 403),
         (&broken, upload(b"x"), UploadFault::Broken(Cause::Lost), 500),

@@ -1,11 +1,13 @@
 //! How a deployment goes from stage to stage: what is stored, fetched, asked of the application and reported, in order.
 
+mod told;
+
 use super::{
     Install, MAX_DETAILS, Offer, Refused, Says, UpdateEvent, UpdateFault, Updates, Verdict,
-    manifest::{Manifest, UpdateId},
+    manifest::Manifest,
     note::{Deployment, Stage},
     outgoing::{Outgoing, Patch},
-    report::{self, InstallResult, Report, Workflow},
+    report::{self, InstallResult, Workflow},
     service::Service,
     signature::Signature,
 };
@@ -43,10 +45,7 @@ pub(in crate::azure) struct Agent {
     service: Service,
     /// The whole twin has been seen.
     known: bool,
-    /// The store has said what it has.
-    answered: bool,
-    /// The stored state is known.
-    opened: bool,
+    store: Store,
     deployment: Option<Deployment>,
     /// A deployment that was cancelled and never taken; only reported.
     cancelled: Option<Workflow>,
@@ -58,6 +57,14 @@ pub(in crate::azure) struct Agent {
     /// [`UpdateEvent::Confirmed`] has been told, or nothing is to be confirmed.
     confirmed: bool,
     said: VecDeque<UpdateEvent>,
+}
+
+/// What is known of the stored state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Store {
+    Unknown,
+    Unusable,
+    Usable,
 }
 
 #[derive(Debug)]
@@ -97,8 +104,7 @@ impl Agent {
             download,
             service: Service::default(),
             known: false,
-            answered: false,
-            opened: false,
+            store: Store::Unknown,
             deployment: None,
             cancelled: None,
             phase: Phase::Idle,
@@ -126,7 +132,7 @@ impl Agent {
         let changed = self.service.desired(version, full, desired);
         let first = full && !self.known;
         self.known |= full;
-        if first && self.answered {
+        if first && self.store != Store::Unknown {
             self.outgoing.report();
         }
         if changed || first {
@@ -167,7 +173,7 @@ impl Agent {
 
     /// Deletes a stored state that cannot be used.
     pub(in crate::azure) fn discard(&mut self, cx: &mut Cx<'_>) {
-        if self.download.is_open() && !self.opened {
+        if self.download.is_open() && self.store == Store::Unusable {
             // What is kept beside the download is of another version.
             self.deployment = None;
             let _ = self.download.note(cx, Vec::new());
@@ -256,19 +262,18 @@ impl Agent {
     }
 
     fn begin(&mut self, cx: &mut Cx<'_>) {
-        self.opened = true;
-        self.introduce();
+        self.introduce(Store::Usable);
         self.decide(cx);
     }
 
     fn unusable(&mut self, why: &'static str) {
-        self.introduce();
+        self.introduce(Store::Unusable);
         self.said.push_back(UpdateEvent::StoreUnusable(why));
     }
 
     /// What runs is told once the store has said what it has.
-    fn introduce(&mut self) {
-        self.answered = true;
+    fn introduce(&mut self, store: Store) {
+        self.store = store;
         if self.known {
             self.outgoing.report();
         }
@@ -276,7 +281,7 @@ impl Agent {
 
     /// Holds what is wanted against what is under way. Called whenever either changes.
     fn decide(&mut self, cx: &mut Cx<'_>) {
-        if !self.opened || !self.known || self.refused == Some(self.service.version) {
+        if self.store != Store::Usable || !self.known || self.refused == Some(self.service.version) {
             return;
         }
         let Some(workflow) = self.service.workflow() else { return };
@@ -538,55 +543,6 @@ impl Agent {
     fn file(&self) -> Option<String> {
         let Phase::Fetching(plan) = &self.phase else { return None };
         plan.manifest.files.get(self.at()?).map(|file| file.id.clone())
-    }
-
-    /// Whether the running software is that of the deployment.
-    fn runs(&self) -> bool {
-        self.deployment.as_ref().is_some_and(|deployment| {
-            if deployment.criteria.is_empty() {
-                deployment.update == self.config.installed
-            } else {
-                deployment.criteria.iter().all(|criterion| self.config.meets.contains(criterion))
-            }
-        })
-    }
-
-    /// What is installed, by the last deployment or as configured.
-    fn installed(&self) -> &UpdateId {
-        self.succeeded().map_or(&self.config.installed, |deployment| &deployment.update)
-    }
-
-    /// The deployment, where it succeeded and what it installed runs.
-    fn succeeded(&self) -> Option<&Deployment> {
-        let deployment = self.deployment.as_ref()?;
-        let good = matches!(&deployment.stage, Stage::Done(result) if result.code == report::SUCCESS);
-        (good && (!deployment.rebooted || self.runs())).then_some(deployment)
-    }
-
-    fn to_confirm(&self) -> Option<UpdateId> {
-        self.succeeded().filter(|deployment| deployment.rebooted).map(|deployment| deployment.update.clone())
-    }
-
-    fn patch(&self) -> Value {
-        let deployment = self.deployment.as_ref();
-        let (state, last) = match deployment.map(|deployment| &deployment.stage) {
-            None => (report::IDLE, None),
-            Some(Stage::Done(result)) if result.code == report::FAILURE => (report::FAILED, Some(result)),
-            Some(Stage::Done(result)) => (report::IDLE, Some(result)),
-            Some(Stage::Downloading(_) | Stage::Installing | Stage::Rebooting) => (report::IN_PROGRESS, None),
-        };
-        let workflow = self.cancelled.as_ref().or_else(|| deployment.map(|deployment| &deployment.workflow));
-        let report = Report {
-            manufacturer: &self.config.manufacturer,
-            model: &self.config.model,
-            properties: &self.config.properties,
-            compat: &self.config.compat,
-            state,
-            last,
-            workflow,
-            installed: self.installed(),
-        };
-        report.to_patch()
     }
 }
 

@@ -3,11 +3,7 @@
 mod events;
 mod slots;
 
-use crate::{
-    error::SendError,
-    events::Events,
-    handle::Handle,
-};
+use crate::{error::SendError, events::Events, handle::Handle};
 use core::{
     cell::RefCell,
     fmt,
@@ -87,21 +83,21 @@ impl<X: RawMutex, M: Machine, const COMMANDS: usize, const EVENTS: usize> Channe
     }
 
     /// Finds a place for a command and leaves it there; the number of the place.
-    pub(crate) fn poll_place(&self, cx: &Context<'_>, command: &mut Option<M::Command>) -> Poll<Result<usize, SendError>> {
+    pub(crate) fn poll_place(
+        &self,
+        cx: &Context<'_>,
+        command: &mut Option<M::Command>,
+    ) -> Poll<Result<usize, SendError>> {
         self.with(|state| {
             if state.closed {
                 return Poll::Ready(Err(SendError::Gone));
             }
-            match state.slots.place(command) {
-                Some(index) => {
-                    state.driver.wake();
-                    Poll::Ready(Ok(index))
-                }
-                None => {
-                    state.slots.wait_for_place(cx.waker());
-                    Poll::Pending
-                }
-            }
+            let Some(index) = state.slots.place(command) else {
+                state.slots.wait_for_place(cx.waker());
+                return Poll::Pending;
+            };
+            state.driver.wake();
+            Poll::Ready(Ok(index))
         })
     }
 

@@ -1,5 +1,8 @@
 //! What opens pipes: the one trait between a driver and whatever carries its bytes.
-#![allow(async_fn_in_trait, reason = "an executor of a microcontroller runs all of it in one place: nothing needs Send")]
+#![allow(
+    async_fn_in_trait,
+    reason = "an executor of a microcontroller runs all of it in one place: nothing needs Send"
+)]
 
 use embedded_io_async::{Read, Write};
 use skytether_core::io::{Cause, Pipe};

@@ -2,11 +2,7 @@
 
 use crate::{channels::Channels, error::SendError, jobs::Job, log, wall::Wall};
 use alloc::{boxed::Box, collections::VecDeque};
-use core::{
-    cell::RefCell,
-    future::poll_fn,
-    task::Poll,
-};
+use core::{cell::RefCell, future::poll_fn, task::Poll};
 use embassy_sync::blocking_mutex::raw::RawMutex;
 use embassy_time::Duration;
 use skytether_core::io::{Action, Cause, Exchange, ExchangeId, Input, Instant, Machine, Pipe, Rejected, Step};
@@ -32,6 +28,7 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Desk<'a, X, M,
 }
 
 /// What there is only one of.
+#[allow(clippy::struct_excessive_bools, reason = "each is about another part")]
 pub(crate) struct Engine<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> {
     pub(crate) machine: M,
     pub(crate) channels: &'a Channels<X, M, C, E>,
@@ -101,6 +98,8 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Engine<'a, X, 
 
     /// Gives the machine an input and carries out all that follows.
     pub(crate) fn feed(&mut self, input: Input<'_>) {
+        // Even where it says nothing, it may have bytes for the pipe now, or another deadline.
+        self.changed = true;
         self.drain(input);
         self.answer();
     }
@@ -254,7 +253,6 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Engine<'a, X, 
         }
         // The machine may have more to say of what it has taken.
         self.feed(Input::Tick);
-        self.changed |= bytes.len() != before;
         (bytes.len() != before).then_some(if self.is_current(generation) { bytes.len() } else { 0 })
     }
 
@@ -296,6 +294,14 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Engine<'a, X, 
         while self.offer() {}
         self.channels.close();
         self.machine.close(self.now());
+        self.moved();
+        self.feed(Input::Tick);
+    }
+
+    /// Dials at once.
+    pub(crate) fn reconnect_now(&mut self) {
+        self.machine.reconnect_now(self.now());
+        self.moved();
         self.feed(Input::Tick);
     }
 

@@ -27,8 +27,7 @@ pub(crate) async fn exchanges<X: RawMutex, M: Machine, B: Web, S: Store, const C
                 next
             })
             .await;
-        let mut replies =
-            Answer { desk, id, sink: exchange.sink, at: exchange.range.unwrap_or(0), kept: 0, store };
+        let mut replies = Answer { desk, id, sink: exchange.sink, at: exchange.range.unwrap_or(0), kept: 0, store };
         let cancelled = desk.until(|engine| (engine.exchanging != Some(id)).then_some(()));
         let done = match select(web.exchange(&exchange, &mut replies), cancelled).await {
             Either::First(done) => done,

@@ -88,7 +88,9 @@ pub struct Pending<'a, X: RawMutex, M: Machine, const COMMANDS: usize, const EVE
     index: usize,
 }
 
-impl<X: RawMutex, M: Machine, const COMMANDS: usize, const EVENTS: usize> Future for Pending<'_, X, M, COMMANDS, EVENTS> {
+impl<X: RawMutex, M: Machine, const COMMANDS: usize, const EVENTS: usize> Future
+    for Pending<'_, X, M, COMMANDS, EVENTS>
+{
     type Output = Result<M::Answer, SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -45,8 +45,7 @@ impl<K: Connector> Web for Http<'_, K> {
         };
         let pipe = Pipe::Net(Endpoint { tls, ..Endpoint::tcp(url.host(), url.port_or_default()) });
         let mut outcome = None;
-        let talk =
-            Call { exchange, url, replies, head: &mut *self.head, body: &mut *self.body, outcome: &mut outcome };
+        let talk = Call { exchange, url, replies, head: &mut *self.head, body: &mut *self.body, outcome: &mut outcome };
         let cause = self.connector.open(&pipe, talk).await;
         // A connector may know better why a connection was lost.
         match outcome {
@@ -175,7 +174,12 @@ fn of_error(error: &reqwless::Error, max: usize) -> Cause {
     match error {
         reqwless::Error::Codec => Cause::Malformed("the answer is no HTTP"),
         reqwless::Error::BufferTooSmall => Cause::TooLarge { len: max.saturating_add(1), max },
-        _ => Cause::Lost,
+        reqwless::Error::Dns
+        | reqwless::Error::Network(_)
+        | reqwless::Error::InvalidUrl(_)
+        | reqwless::Error::AlreadySent
+        | reqwless::Error::IncorrectBodyWritten
+        | reqwless::Error::ConnectionAborted => Cause::Lost,
     }
 }
 

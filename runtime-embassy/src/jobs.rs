@@ -2,7 +2,10 @@
 
 use crate::{engine::Desk, log, store::Store};
 use alloc::vec::Vec;
-use embassy_sync::{blocking_mutex::raw::{NoopRawMutex, RawMutex}, mutex::Mutex};
+use embassy_sync::{
+    blocking_mutex::raw::{NoopRawMutex, RawMutex},
+    mutex::Mutex,
+};
 use skytether_core::io::{Input, Key, Machine, Slot};
 use zeroize::Zeroizing;
 

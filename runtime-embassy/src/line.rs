@@ -2,7 +2,7 @@
 
 use crate::{
     connector::{Connector, Conversation},
-    engine::Desk,
+    engine::{Desk, Engine},
     log,
 };
 use core::pin::pin;
@@ -26,7 +26,7 @@ pub(crate) async fn line<X: RawMutex, M: Machine, K: Connector, const C: usize, 
     write: &mut [u8],
 ) {
     loop {
-        let (pipe, generation) = desk.until(|engine| engine.take_wanted()).await;
+        let (pipe, generation) = desk.until(Engine::take_wanted).await;
         log::debug!("a connection is being opened");
         {
             let talk = Talk { desk, generation, read, write };

@@ -84,7 +84,11 @@ async fn say_good_bye(socket: &mut TcpSocket<'_>, cause: Cause) {
 
 async fn connect(socket: &mut TcpSocket<'_>, address: IpAddress, port: u16, is_last: bool) -> bool {
     let attempt = socket.connect((address, port));
-    if is_last { attempt.await.is_ok() } else { with_timeout(EACH_ADDRESS, attempt).await.is_ok_and(|done| done.is_ok()) }
+    if is_last {
+        attempt.await.is_ok()
+    } else {
+        with_timeout(EACH_ADDRESS, attempt).await.is_ok_and(|done| done.is_ok())
+    }
 }
 
 impl fmt::Debug for Net<'_> {

@@ -144,8 +144,7 @@ async fn commands<X: RawMutex, M: Machine, const C: usize, const E: usize>(desk:
         desk.with(|engine| {
             let asked = engine.channels.poll_asked(cx.waker());
             if asked.reconnect {
-                engine.machine.reconnect_now(engine.now());
-                engine.feed(Input::Tick);
+                engine.reconnect_now();
             }
             if asked.close {
                 engine.close();
@@ -159,13 +158,12 @@ async fn commands<X: RawMutex, M: Machine, const C: usize, const E: usize>(desk:
             }
             if offered {
                 engine.feed(Input::Tick);
-                engine.changed = true;
             }
             refused_at = engine.channels.has_waiting().then_some(engine.moves);
             Poll::Pending
         })
     })
-    .await
+    .await;
 }
 
 /// Tells the application that the driver is gone, however it goes.

@@ -1,5 +1,8 @@
 //! Where values and files are kept over restarts, as the driver needs it.
-#![allow(async_fn_in_trait, reason = "an executor of a microcontroller runs all of it in one place: nothing needs Send")]
+#![allow(
+    async_fn_in_trait,
+    reason = "an executor of a microcontroller runs all of it in one place: nothing needs Send"
+)]
 
 use alloc::vec::Vec;
 use skytether_core::io::{Key, Slot, StoreFailed};

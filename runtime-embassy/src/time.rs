@@ -21,7 +21,8 @@ pub(crate) async fn deadlines<X: RawMutex, M: Machine, const C: usize, const E: 
         let (at, wake) = desk
             .until(|engine| engine.machine.deadline().map(|deadline| (deadline.at, engine.wake_at(deadline.at))))
             .await;
-        let another = desk.until(|engine| (engine.machine.deadline().map(|deadline| deadline.at) != Some(at)).then_some(()));
+        let another =
+            desk.until(|engine| (engine.machine.deadline().map(|deadline| deadline.at) != Some(at)).then_some(()));
         if let Either::Second(()) = select(Timer::at(wake), another).await {
             continue;
         }

@@ -1,5 +1,8 @@
 //! How HTTP exchanges are made, as the driver needs it.
-#![allow(async_fn_in_trait, reason = "an executor of a microcontroller runs all of it in one place: nothing needs Send")]
+#![allow(
+    async_fn_in_trait,
+    reason = "an executor of a microcontroller runs all of it in one place: nothing needs Send"
+)]
 
 use skytether_core::io::{Cause, Exchange, Head};
 

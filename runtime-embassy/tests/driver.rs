@@ -7,6 +7,7 @@
     clippy::std_instead_of_alloc,
     clippy::std_instead_of_core,
     clippy::wildcard_enum_match_arm,
+    unreachable_pub,
     reason = "tests fail by panicking"
 )]
 
@@ -16,21 +17,23 @@ mod sim;
 mod wires;
 
 use embassy_time::{Duration, with_timeout};
+use embedded_io_adapters::tokio_1::FromTokio;
 use sim::{now, settle, sim, sleep, soon, spawn};
 use skytether_core::{
-    io::{Action, Cause, Failure, Key, Rejected, Slot},
+    io::{Action, Cause, Failure, Key, Pipe, Rejected, Slot},
     time::UnixMillis,
 };
-use skytether_embassy::SendError;
+use skytether_embassy::{Connector, Conversation, SendError, Serial};
 use skytether_testing::script::{CLOSE_LIMIT, Script, Told, exchange, secret};
 use std::{
+    collections::VecDeque,
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
     task::Poll,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
-use wires::{Plug, Sizes, Wires, World, start, up};
+use wires::{Plug, Sizes, Wires, World, start, start_over, up};
 
 /// A peer that acknowledges each command; returns what it read.
 async fn acknowledge(peer: DuplexStream) -> Vec<String> {
@@ -72,10 +75,12 @@ fn a_full_machine_makes_callers_wait_and_keeps_their_order() {
         let machine = Script { room: 2, ..Script::new() };
         let (world, peer): (World<60, 8>, _) = up(machine, Sizes::default(), 64).await;
         let peer = spawn(acknowledge(peer));
-        let senders: Vec<_> = (0..50).map(|n| {
-            let handle = world.handle;
-            spawn(async move { handle.send(n.to_string()).await })
-        }).collect();
+        let senders: Vec<_> = (0..50)
+            .map(|n| {
+                let handle = world.handle;
+                spawn(async move { handle.send(n.to_string()).await })
+            })
+            .collect();
         for sender in senders {
             assert!(soon(sender.join()).await.is_ok());
         }
@@ -490,5 +495,79 @@ fn reconnect_now_does_not_wait() {
         world.handle.reconnect_now();
         assert_eq!(world.events.next().await, Some(Told::Up));
         assert!(begin.elapsed() < Duration::from_millis(10));
+    });
+}
+
+/// A UART that brings what it is given, and reports an overrun where it is told to.
+struct Uart(VecDeque<Option<&'static [u8]>>);
+
+#[derive(Debug)]
+struct Overrun;
+
+impl std::fmt::Display for Overrun {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("overrun")
+    }
+}
+
+impl std::error::Error for Overrun {}
+
+impl embedded_io_async::Error for Overrun {
+    fn kind(&self) -> embedded_io_async::ErrorKind {
+        embedded_io_async::ErrorKind::Other
+    }
+}
+
+impl embedded_io_async::ErrorType for Uart {
+    type Error = Overrun;
+}
+
+impl embedded_io_async::Read for Uart {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Overrun> {
+        match self.0.pop_front() {
+            Some(Some(bytes)) => {
+                buffer[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            Some(None) => Err(Overrun),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Opens the serial line, wherever the scripted machine wants to go.
+struct Line<R, W>(Serial<R, W>);
+
+impl<R: embedded_io_async::Read, W: embedded_io_async::Write> Connector for Line<R, W> {
+    async fn open<T: Conversation>(&mut self, pipe: &Pipe, talk: T) -> Cause {
+        assert!(matches!(pipe, Pipe::Net(_)));
+        self.0.open(&Pipe::Serial, talk).await
+    }
+}
+
+#[test]
+fn a_uart_that_overran_ends_its_pipe_and_is_opened_again() {
+    sim(async {
+        let script = [Some(&b"one\nha"[..]), None, Some(b"lf\ntwo\n")];
+        let (ours, _peer) = tokio::io::duplex(64);
+        let line = Line(Serial::new(Uart(script.into()), FromTokio::new(ours)));
+        let mut world: World<2, 8> = start_over(Script::new(), line, &Wires::default(), Sizes::default());
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            seen.push(soon(world.events.next()).await.unwrap());
+        }
+        let line = |text: &str| Told::Line(text.into());
+        assert_eq!(seen, [Told::Up, line("one"), Told::Down(Cause::Lost), Told::Up, line("lf"), line("two")]);
+    });
+}
+
+#[test]
+fn a_serial_line_opens_no_network_connection() {
+    sim(async {
+        let (ours, _peer) = tokio::io::duplex(64);
+        let serial = Serial::new(Uart(VecDeque::new()), FromTokio::new(ours));
+        let mut world: World<2, 8> = start_over(Script::new(), serial, &Wires::default(), Sizes::default());
+        let Told::Down(Cause::Unsupported(why)) = soon(world.events.next()).await.unwrap() else { panic!("no end") };
+        assert!(why.contains("serial"), "{why}");
     });
 }

@@ -29,21 +29,21 @@ struct Slot<C, A> {
 
 /// `N` places.
 pub(super) struct Slots<C, A, const N: usize> {
-    slots: [Slot<C, A>; N],
+    all: [Slot<C, A>; N],
     next: u32,
     callers: MultiWakerRegistration<CALLERS>,
 }
 
 impl<C, A, const N: usize> Slots<C, A, N> {
     pub(super) const fn new() -> Self {
-        let slots = [const { Slot { stage: Stage::Free, caller: WakerRegistration::new() } }; N];
-        Self { slots, next: 0, callers: MultiWakerRegistration::new() }
+        let all = [const { Slot { stage: Stage::Free, caller: WakerRegistration::new() } }; N];
+        Self { all, next: 0, callers: MultiWakerRegistration::new() }
     }
 
     pub(super) fn place(&mut self, command: &mut Option<C>) -> Option<usize> {
         let free = |slot: &Slot<C, A>| matches!(slot.stage, Stage::Free);
-        let index = self.slots.iter().position(free)?;
-        let slot = self.slots.get_mut(index)?;
+        let index = self.all.iter().position(free)?;
+        let slot = self.all.get_mut(index)?;
         slot.stage = Stage::Waiting { order: self.next, command: command.take()? };
         self.next = self.next.wrapping_add(1);
         Some(index)
@@ -54,7 +54,7 @@ impl<C, A, const N: usize> Slots<C, A, N> {
     }
 
     pub(super) fn poll_taken(&mut self, index: usize, waker: &Waker) -> Poll<Result<(), SendError>> {
-        let Some(slot) = self.slots.get_mut(index) else {
+        let Some(slot) = self.all.get_mut(index) else {
             return Poll::Ready(Err(SendError::Gone));
         };
         match &slot.stage {
@@ -69,7 +69,7 @@ impl<C, A, const N: usize> Slots<C, A, N> {
     }
 
     pub(super) fn poll_outcome(&mut self, index: usize, waker: &Waker) -> Poll<Result<A, SendError>> {
-        let Some(slot) = self.slots.get_mut(index) else {
+        let Some(slot) = self.all.get_mut(index) else {
             return Poll::Ready(Err(SendError::Gone));
         };
         match core::mem::replace(&mut slot.stage, Stage::Free) {
@@ -88,7 +88,7 @@ impl<C, A, const N: usize> Slots<C, A, N> {
 
     /// What was in the place, where it is emptied.
     pub(super) fn leave(&mut self, index: usize) -> Option<Stage<C, A>> {
-        let slot = self.slots.get_mut(index)?;
+        let slot = self.all.get_mut(index)?;
         match &mut slot.stage {
             Stage::Offered { wanted, .. } | Stage::Accepted { wanted, .. } => {
                 *wanted = false;
@@ -102,11 +102,11 @@ impl<C, A, const N: usize> Slots<C, A, N> {
     }
 
     pub(super) fn has_waiting(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot.stage, Stage::Waiting { .. }))
+        self.all.iter().any(|slot| matches!(slot.stage, Stage::Waiting { .. }))
     }
 
     pub(super) fn has_accepted(&self) -> bool {
-        self.slots.iter().any(|slot| matches!(slot.stage, Stage::Accepted { .. }))
+        self.all.iter().any(|slot| matches!(slot.stage, Stage::Accepted { .. }))
     }
 
     pub(super) fn take(&mut self) -> Option<(usize, C)> {
@@ -115,9 +115,9 @@ impl<C, A, const N: usize> Slots<C, A, N> {
             Stage::Waiting { order, .. } => Some(base.wrapping_sub(*order)),
             Stage::Free | Stage::Offered { .. } | Stage::Accepted { .. } | Stage::Ended(_) => None,
         };
-        let ages = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((age(slot)?, index)));
+        let ages = self.all.iter().enumerate().filter_map(|(index, slot)| Some((age(slot)?, index)));
         let (_, index) = ages.max()?;
-        let slot = self.slots.get_mut(index)?;
+        let slot = self.all.get_mut(index)?;
         match core::mem::replace(&mut slot.stage, Stage::Free) {
             Stage::Waiting { order, command } => {
                 slot.stage = Stage::Offered { order, wanted: true };
@@ -132,7 +132,7 @@ impl<C, A, const N: usize> Slots<C, A, N> {
 
     /// The command, where its caller is gone.
     pub(super) fn put_back(&mut self, index: usize, command: C) -> Option<C> {
-        let slot = self.slots.get_mut(index)?;
+        let slot = self.all.get_mut(index)?;
         let Stage::Offered { order, wanted } = slot.stage else {
             return Some(command);
         };
@@ -146,7 +146,7 @@ impl<C, A, const N: usize> Slots<C, A, N> {
     }
 
     pub(super) fn accept(&mut self, index: usize, tag: Tag) {
-        if let Some(slot) = self.slots.get_mut(index)
+        if let Some(slot) = self.all.get_mut(index)
             && let Stage::Offered { wanted, .. } = slot.stage
         {
             slot.stage = Stage::Accepted { tag, wanted };
@@ -160,7 +160,7 @@ impl<C, A, const N: usize> Slots<C, A, N> {
 
     pub(super) fn done(&mut self, tag: Tag, outcome: Result<A, SendError>) {
         let is_its = |slot: &Slot<C, A>| matches!(slot.stage, Stage::Accepted { tag: its, .. } if its == tag);
-        if let Some(index) = self.slots.iter().position(is_its) {
+        if let Some(index) = self.all.iter().position(is_its) {
             self.finish(index, outcome);
         }
     }
@@ -181,7 +181,7 @@ impl<C, A, const N: usize> Slots<C, A, N> {
     }
 
     fn finish(&mut self, index: usize, outcome: Result<A, SendError>) {
-        let Some(slot) = self.slots.get_mut(index) else { return };
+        let Some(slot) = self.all.get_mut(index) else { return };
         match slot.stage {
             Stage::Offered { wanted: true, .. } | Stage::Accepted { wanted: true, .. } => {
                 slot.stage = Stage::Ended(outcome);

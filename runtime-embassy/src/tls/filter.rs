@@ -185,7 +185,8 @@ impl<'b> Filter<'b> {
     }
 }
 
-const TOO_SMALL: Cause = Cause::Tls(TlsFault::Unusable("the buffer for outgoing TLS records is too small: give it 4 KiB"));
+const TOO_SMALL: Cause =
+    Cause::Tls(TlsFault::Unusable("the buffer for outgoing TLS records is too small: give it 4 KiB"));
 
 fn of_encrypt(error: &EncryptError) -> Cause {
     match error {

@@ -8,13 +8,20 @@ use crate::{
     wall::Wall,
 };
 use alloc::sync::Arc;
-use core::{cell::RefCell, fmt, time::Duration};
+use core::{
+    cell::RefCell,
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use embedded_io_async::{ErrorType, Read, Write};
 use filter::{Filter, HANDSHAKE_FAILURE, Say, Turn};
 use rustls::{
-    ClientConfig,
+    ClientConfig, SignatureScheme,
+    client::ResolvesClientCert,
     pki_types::{ServerName, UnixTime},
+    sign::CertifiedKey,
     time_provider::TimeProvider,
 };
 use skytether_core::{
@@ -25,7 +32,7 @@ use skytether_core::{
 /// Speaks TLS 1.2 and 1.3 over the pipes of another connector where an endpoint asks for it; else passes through.
 ///
 /// The configuration is the caller's: made by `ClientConfig::builder_with_details` with the provider of its choice and
-/// [`Wall`] as the clock, since certificates cannot be judged without the time. Set its resumption to
+/// a `&'static` [`Wall`] as the clock, since certificates cannot be judged without the time. Set its resumption to
 /// `Resumption::disabled()` where memory is short.
 ///
 /// `incoming` holds one whole TLS record: 18 KiB take the longest there are; less is enough for servers that keep to
@@ -36,28 +43,32 @@ pub struct Tls<'b, K> {
     inner: K,
     config: Arc<ClientConfig>,
     with_client: Option<Arc<ClientConfig>>,
+    /// Whether the server of the last handshake wanted a client certificate.
+    asked: Arc<AtomicBool>,
     incoming: &'b mut [u8],
     outgoing: &'b mut [u8],
 }
 
 impl<'b, K: Connector> Tls<'b, K> {
     /// TLS over `inner` without a client certificate.
-    pub fn new(inner: K, config: Arc<ClientConfig>, incoming: &'b mut [u8], outgoing: &'b mut [u8]) -> Self {
-        Self { inner, config, with_client: None, incoming, outgoing }
+    pub fn new(inner: K, config: ClientConfig, incoming: &'b mut [u8], outgoing: &'b mut [u8]) -> Self {
+        let asked = Arc::default();
+        Self { inner, config: heeding(config, &asked), with_client: None, asked, incoming, outgoing }
     }
 
     /// Uses `config`, which has a client certificate, where the endpoint's identity is [`TlsIdentity::Client`].
     #[must_use]
-    pub fn with_client(self, config: Arc<ClientConfig>) -> Self {
-        Self { with_client: Some(config), ..self }
+    pub fn with_client(self, config: ClientConfig) -> Self {
+        Self { with_client: Some(heeding(config, &self.asked)), ..self }
     }
 
     fn config(&self, tls: &TlsIdentity) -> Result<Arc<ClientConfig>, Cause> {
         match tls {
             TlsIdentity::Plain | TlsIdentity::Ca => Ok(Arc::clone(&self.config)),
-            TlsIdentity::Client => self.with_client.clone().ok_or(Cause::Tls(TlsFault::Unusable(
-                "the endpoint wants a client certificate, and none was given",
-            ))),
+            TlsIdentity::Client => self
+                .with_client
+                .clone()
+                .ok_or(Cause::Tls(TlsFault::Unusable("the endpoint wants a client certificate, and none was given"))),
             TlsIdentity::Named(_) => Err(Cause::Unsupported("a certificate by name, which only modems hold")),
         }
     }
@@ -83,12 +94,14 @@ impl<K: Connector> Connector for Tls<'_, K> {
             Err(cause) => return cause,
         };
         let beneath = Pipe::Net(Endpoint { tls: TlsIdentity::Plain, ..endpoint.clone() });
+        self.asked.store(false, Ordering::Relaxed);
         let mut fault = None;
         let encrypted = Encrypted {
             talk,
             filter,
             outgoing: &mut *self.outgoing,
             shown: endpoint.tls == TlsIdentity::Client,
+            asked: &self.asked,
             fault: &mut fault,
         };
         let cause = self.inner.open(&beneath, encrypted).await;
@@ -103,9 +116,38 @@ impl<K> fmt::Debug for Tls<'_, K> {
 }
 
 /// The wall time as rustls wants it: unknown, no handshake succeeds.
-impl TimeProvider for Wall {
+impl TimeProvider for &'static Wall {
     fn current_time(&self) -> Option<UnixTime> {
         self.now().map(|now| UnixTime::since_unix_epoch(Duration::from_millis(now.0)))
+    }
+}
+
+/// The same configuration, which notes whether a server asks for a client certificate.
+fn heeding(mut config: ClientConfig, asked: &Arc<AtomicBool>) -> Arc<ClientConfig> {
+    let resolver = Arc::clone(&config.client_auth_cert_resolver);
+    config.client_auth_cert_resolver = Arc::new(Heeding { resolver, asked: Arc::clone(asked) });
+    Arc::new(config)
+}
+
+/// Answers as another one does, and notes that it was asked.
+#[derive(Debug)]
+struct Heeding {
+    resolver: Arc<dyn ResolvesClientCert>,
+    asked: Arc<AtomicBool>,
+}
+
+impl ResolvesClientCert for Heeding {
+    fn resolve(&self, root_hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.resolver.resolve(root_hints, schemes)
+    }
+
+    fn only_raw_public_keys(&self) -> bool {
+        self.resolver.only_raw_public_keys()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.resolver.has_certs()
     }
 }
 
@@ -116,21 +158,26 @@ struct Encrypted<'c, 'b, T> {
     outgoing: &'c mut [u8],
     /// A client certificate was there to be shown.
     shown: bool,
+    /// The server wanted one.
+    asked: &'c AtomicBool,
     /// What TLS knows better than the pipe beneath.
     fault: &'c mut Option<Cause>,
 }
 
 impl<T: Conversation> Conversation for Encrypted<'_, '_, T> {
     async fn hold<R: Read, W: Write>(self, mut reader: R, mut writer: W) -> Cause {
-        let Self { talk, mut filter, outgoing, shown, fault } = self;
+        let Self { talk, mut filter, outgoing, shown, asked, fault } = self;
         if let Err(cause) = shake_hands(&mut filter, &mut reader, &mut writer, outgoing).await {
             let cause = match cause {
                 // TLS 1.2 servers say this where they want a certificate, too; OpenSSL says nothing else.
-                Cause::Tls(TlsFault::Alert(HANDSHAKE_FAILURE)) if shown => {
-                    Cause::Tls(TlsFault::ClientCertificateRefused)
+                Cause::Tls(TlsFault::Alert(HANDSHAKE_FAILURE)) => {
+                    Cause::Tls(match (asked.load(Ordering::Relaxed), shown) {
+                        (false, _) => TlsFault::NothingInCommon,
+                        (true, false) => TlsFault::ClientCertificateRequired,
+                        (true, true) => TlsFault::ClientCertificateRefused,
+                    })
                 }
-                Cause::Tls(TlsFault::Alert(HANDSHAKE_FAILURE)) => Cause::Tls(TlsFault::NothingInCommon),
-                cause => cause,
+                _ => cause,
             };
             *fault = Some(cause);
             return cause;
@@ -146,7 +193,7 @@ impl<T: Conversation> Conversation for Encrypted<'_, '_, T> {
         } else if cause == Cause::Lost {
             let filter = shared.filter.borrow();
             // An end without good-bye may have been made by anyone.
-            *fault = filter.fault().or((!filter.has_ended()).then_some(Cause::Truncated));
+            *fault = filter.fault().or_else(|| (!filter.has_ended()).then_some(Cause::Truncated));
         }
         fault.unwrap_or(cause)
     }

@@ -1,0 +1,4 @@
+//! placeholder
+#![no_std]
+#![no_main]
+use cortex_m as _;

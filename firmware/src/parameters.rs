@@ -24,10 +24,4 @@ impl Parameters {
     pub fn number(&self, key: &str) -> Option<u64> {
         self.value(key).parse().ok()
     }
-
-    /// Bytes that were given in hexadecimal.
-    pub fn bytes(&self, key: &str) -> Vec<u8> {
-        let digits: Vec<u32> = self.value(key).chars().filter_map(|digit| digit.to_digit(16)).collect();
-        digits.chunks_exact(2).filter_map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
-    }
 }

@@ -27,7 +27,7 @@ pub(crate) async fn exchanges<X: RawMutex, M: Machine, B: Web, S: Store, const C
                 next
             })
             .await;
-        let mut replies = Answer { desk, id, sink: exchange.sink, at: exchange.range.unwrap_or(0), kept: 0, store };
+        let mut replies = Answer { desk, id, sink: exchange.sink, range: exchange.range, at: 0, kept: 0, store };
         let cancelled = desk.until(|engine| (engine.exchanging != Some(id)).then_some(()));
         let done = match select(web.exchange(&exchange, &mut replies), cancelled).await {
             Either::First(done) => done,
@@ -50,6 +50,7 @@ struct Answer<'d, 'a, X: RawMutex, M: Machine, S: Store, const C: usize, const E
     desk: &'d Desk<'a, X, M, C, E>,
     id: ExchangeId,
     sink: Sink,
+    range: Option<u64>,
     /// Where the next chunk belongs in its slot.
     at: u64,
     /// Bytes shown so far.
@@ -58,10 +59,24 @@ struct Answer<'d, 'a, X: RawMutex, M: Machine, S: Store, const C: usize, const E
 }
 
 impl<X: RawMutex, M: Machine, S: Store, const C: usize, const E: usize> Replies for Answer<'_, '_, X, M, S, C, E> {
-    fn head(&mut self, head: Head<'_>) {
-        // A server that ignored the range sends the whole: its bytes belong at the start.
-        self.at = head.first.unwrap_or(0);
+    fn head(&mut self, head: Head<'_>) -> Result<bool, Cause> {
         self.desk.with(|engine| engine.feed(Input::Reply(self.id, Reply::Head(head))));
+        let announced = head.length.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        match (self.sink, head.status) {
+            (Sink::Memory(max), _) if announced > max => Err(Cause::TooLarge { len: announced, max }),
+            (Sink::Memory(_), _) => Ok(true),
+            (Sink::Slot(_), 200) if self.range.is_none() => Ok(true),
+            // The machine's record may say that the slot holds what was before the range: it must stay until that record
+            // says otherwise, or a power cut now would leave the start of another content under it.
+            (Sink::Slot(_), 200) => Err(Cause::Http("it sent the whole instead of the range that was asked for")),
+            (Sink::Slot(_), 206) if self.range.is_some() && head.first == self.range => {
+                self.at = self.range.unwrap_or_default();
+                Ok(true)
+            }
+            (Sink::Slot(_), 206) => Err(Cause::Http("it sent another range than was asked for")),
+            // The page that tells of an error is no image.
+            (Sink::Slot(_), _) => Ok(false),
+        }
     }
 
     async fn chunk(&mut self, chunk: &[u8]) -> Result<(), Cause> {

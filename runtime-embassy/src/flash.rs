@@ -118,7 +118,8 @@ impl<F: NorFlash, P> fmt::Debug for Flash<'_, F, P> {
 /// Takes files, such as firmware images, in ranges: the caller's partition for them.
 #[allow(async_fn_in_trait, reason = "an executor of a microcontroller runs all of it in one place: nothing needs Send")]
 pub trait Slots {
-    /// Writes a range; one at 0 begins a new file. Ranges come in order and join up.
+    /// Writes a range, and forgets what the slot held behind it; one at 0 begins a new file. A range joins up with what
+    /// is there, or fails.
     ///
     /// # Errors
     /// Where the range is not safe against a power cut.

@@ -120,8 +120,7 @@ async fn answer<C: Read + Write, B: RequestBody, T: Replies>(
     body: &mut [u8],
 ) -> Result<(), Cause> {
     let mut connection = HttpConnection::Plain(connection);
-    let room = head.len();
-    let response = connection.send(request, head).await.map_err(|error| of_error(&error, room))?;
+    let response = connection.send(request, head).await.map_err(|error| of_error(&error))?;
     let (mut of_range, mut etag, mut location, mut retry_after) = (None, None, None, None);
     let headers = response.headers();
     for (name, value) in headers {
@@ -137,7 +136,7 @@ async fn answer<C: Read + Write, B: RequestBody, T: Replies>(
     }
     let (first, total) = of_range.unwrap_or_default();
     let length = response.content_length.and_then(|length| u64::try_from(length).ok());
-    replies.head(Head {
+    let wanted = replies.head(Head {
         status: response.status.0,
         length,
         first,
@@ -145,14 +144,17 @@ async fn answer<C: Read + Write, B: RequestBody, T: Replies>(
         etag: etag.as_deref(),
         location: location.as_deref(),
         retry_after,
-    });
+    })?;
+    if !wanted {
+        return Ok(());
+    }
     let mut reader = response.body().reader();
     let mut left = length.unwrap_or(u64::MAX);
     while left > 0 {
         // Never more than was announced: what follows is none of the body.
         let room = usize::try_from(left).map_or(body.len(), |left| left.min(body.len()));
         let Some(place) = body.get_mut(..room) else { break };
-        let len = reader.read(place).await.map_err(|error| of_error(&error, room))?;
+        let len = reader.read(place).await.map_err(|error| of_error(&error))?;
         let Some(chunk) = body.get(..len).filter(|chunk| !chunk.is_empty()) else {
             // Without a length, the end of the connection or the last chunk is the end.
             return if length.is_none() { Ok(()) } else { Err(Cause::Lost) };
@@ -170,10 +172,10 @@ fn content_range(value: &str) -> Option<(Option<u64>, Option<u64>)> {
     Some((first, total.parse().ok()))
 }
 
-fn of_error(error: &reqwless::Error, max: usize) -> Cause {
+fn of_error(error: &reqwless::Error) -> Cause {
     match error {
-        reqwless::Error::Codec => Cause::Malformed("the answer is no HTTP"),
-        reqwless::Error::BufferTooSmall => Cause::TooLarge { len: max.saturating_add(1), max },
+        reqwless::Error::Codec => Cause::Http("its answer is no HTTP"),
+        reqwless::Error::BufferTooSmall => Cause::Http("the head of its answer is too long"),
         reqwless::Error::Dns
         | reqwless::Error::Network(_)
         | reqwless::Error::InvalidUrl(_)

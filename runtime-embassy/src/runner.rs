@@ -137,7 +137,7 @@ impl<X: RawMutex, M: Machine, K, S, B, const COMMANDS: usize, const EVENTS: usiz
 }
 
 /// Offers the machine its commands, and heeds what is asked beside them, for ever.
-async fn commands<X: RawMutex, M: Machine, const C: usize, const E: usize>(desk: &Desk<'_, X, M, C, E>) {
+async fn commands<X: RawMutex, M: Machine, const C: usize, const E: usize>(desk: &Desk<'_, X, M, C, E>) -> ! {
     // How much had happened when the machine had no room.
     let mut refused_at = None;
     poll_fn(|cx| {
@@ -163,7 +163,7 @@ async fn commands<X: RawMutex, M: Machine, const C: usize, const E: usize>(desk:
             Poll::Pending
         })
     })
-    .await;
+    .await
 }
 
 /// Tells the application that the driver is gone, however it goes.

@@ -31,7 +31,7 @@ pub trait Store {
     /// Where it may still be there.
     async fn delete(&mut self, key: &Key) -> Result<(), StoreFailed>;
 
-    /// Writes a range of a slot. A write at 0 begins a new file.
+    /// Writes a range of a slot, and forgets what the slot held behind it. One at 0 begins a new file.
     ///
     /// # Errors
     /// Where the range is not safe.

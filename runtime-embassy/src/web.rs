@@ -18,8 +18,11 @@ pub trait Web {
 
 /// Takes the parts of an answer.
 pub trait Replies {
-    /// The head: first, and once.
-    fn head(&mut self, head: Head<'_>);
+    /// The head: first, and once. Says whether the body is wanted; where it is not, the exchange is over.
+    ///
+    /// # Errors
+    /// Where the body cannot be what was asked for.
+    fn head(&mut self, head: Head<'_>) -> Result<bool, Cause>;
 
     /// A part of the body. Waits while the application is behind, and until a slot holds it safely.
     ///

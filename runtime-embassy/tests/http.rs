@@ -172,7 +172,7 @@ fn r_103_a_redirect_is_told_and_not_followed() {
 }
 
 #[test]
-fn a_resumed_download_continues_in_its_slot_and_a_server_that_ignores_the_range_begins_anew() {
+fn r_100_a_resumed_download_continues_in_its_slot_and_nothing_else_touches_it() {
     real(async {
         let file = File::default();
         let wanted = Exchange { range: Some(5), ..get(Sink::Slot(Slot(2))) };
@@ -180,10 +180,19 @@ fn a_resumed_download_continues_in_its_slot_and_a_server_that_ignores_the_range_
         let (_, told) = exchange(wanted.clone(), "/image", answer(head, b"56789"), file.clone()).await;
         assert!(told[0].contains("first: Some(5), total: Some(10)"), "{told:?}");
         assert_eq!(file.0.lock().unwrap().as_slice(), b".....56789");
-        let head = "HTTP/1.1 200 OK\nContent-Length: 10";
-        let (_, told) = exchange(wanted, "/image", answer(head, b"0123456789"), file.clone()).await;
-        assert_eq!(told.last().unwrap(), "End");
-        assert_eq!(file.0.lock().unwrap().as_slice(), b"0123456789");
+        let other = "HTTP/1.1 206 Partial Content\nContent-Length: 5\nContent-Range: bytes 4-8/10";
+        for (head, end) in [
+            ("HTTP/1.1 200 OK\nContent-Length: 5", "Failed(Http(\"it sent the whole instead of the range"),
+            (other, "Failed(Http(\"it sent another range than was asked for"),
+            ("HTTP/1.1 404 Not Found\nContent-Length: 5", "End"),
+        ] {
+            let (_, told) = exchange(wanted.clone(), "/image", answer(head, b"wrong"), file.clone()).await;
+            assert!(told.len() == 2 && told[1].starts_with(end), "{told:?}");
+        }
+        assert_eq!(file.0.lock().unwrap().as_slice(), b".....56789");
+        let whole = answer("HTTP/1.1 200 OK\nContent-Length: 4", b"anew");
+        let (_, told) = exchange(get(Sink::Slot(Slot(2))), "/image", whole, file.clone()).await;
+        assert_eq!((told.last().unwrap().as_str(), file.0.lock().unwrap().as_slice()), ("End", &b"anew"[..]));
     });
 }
 
@@ -198,10 +207,10 @@ fn what_goes_wrong_is_named() {
         let (_, told) = exchange(get(Sink::Memory(1000)), "/", cut_off, file()).await;
         assert_eq!(told.last().unwrap(), "Failed(Lost)");
         let (_, told) = exchange(get(Sink::Memory(10)), "/", b"SSH-2.0-nonsense\r\n\r\n".to_vec(), file()).await;
-        assert_eq!(told, ["Failed(Malformed(\"the answer is no HTTP\"))"]);
+        assert_eq!(told, ["Failed(Http(\"its answer is no HTTP\"))"]);
         let long_head = answer(&format!("HTTP/1.1 200 OK\nX: {}", "y".repeat(600)), b"");
         let (_, told) = exchange(get(Sink::Memory(10)), "/", long_head, file()).await;
-        assert_eq!(told, ["Failed(TooLarge { len: 513, max: 512 })"]);
+        assert_eq!(told, ["Failed(Http(\"the head of its answer is too long\"))"]);
         let more = answer("HTTP/1.1 200 OK\nContent-Length: 300", &[b'x'; 900]);
         let (_, told) = exchange(get(Sink::Memory(1000)), "/", more, file()).await;
         assert!(

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod firmware;
 mod fuzz;
 mod layers;
 mod nostd;
@@ -63,6 +64,10 @@ enum Command {
         /// Run only this target.
         target: Option<String>,
     },
+    /// Run the firmware examples in an emulator, against the local cloud.
+    ///
+    /// Installs the emulator, a linker and a compiler for Cortex-M where that is possible.
+    Firmware,
     /// Measure codec, session and whole clients beside their peers, and print the tables.
     ///
     /// Builds several hundred crates the first time. Instruction counts need valgrind, some rows mosquitto or a Python
@@ -98,6 +103,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Command::Ci => Ok(report::run_all(&Project::new(root, true), &Stage::CI)),
         Command::Nostd { targets } => {
             let outcome = nostd::build(&Project::new(root, true), targets)?;
+            println!("{outcome}");
+            Ok(true)
+        }
+        Command::Firmware => {
+            let outcome = firmware::run(&Project::new(root, true))?;
             println!("{outcome}");
             Ok(true)
         }

@@ -23,7 +23,7 @@ pub(crate) fn build(project: &Project, targets: &[String]) -> Result<Outcome> {
         if targets.is_empty() { TARGETS.to_vec() } else { targets.iter().map(String::as_str).collect() };
     let mut compilers = Vec::new();
     for &target in &targets {
-        match compiler_for(project, target)? {
+        match Compiler::for_target(project, target)? {
             Some(compiler) => compilers.push((target, compiler)),
             None => {
                 return project.skip(
@@ -44,7 +44,7 @@ pub(crate) fn build(project: &Project, targets: &[String]) -> Result<Outcome> {
 }
 
 /// A compiler that has `core` and `alloc` for a target.
-enum Compiler {
+pub(crate) enum Compiler {
     /// The one that built us.
     Ours,
     /// The distribution's, with the libraries that `ci/install-thumb-std` built.
@@ -52,7 +52,22 @@ enum Compiler {
 }
 
 impl Compiler {
-    fn cargo(&self, project: &Project) -> Command {
+    /// The first that there is, after an attempt to install one.
+    pub(crate) fn for_target(project: &Project, target: &str) -> Result<Option<Self>> {
+        if has_core("rustc", target) {
+            return Ok(Some(Self::Ours));
+        }
+        if !has_core("/usr/bin/rustc", target) {
+            let root = answer(Command::new("id").arg("-u")).as_deref() == Some("0");
+            if !root || find("apt-get").is_none() {
+                return Ok(None);
+            }
+            must(project.program(project.root().join("ci/install-thumb-std")).arg(target))?;
+        }
+        Ok(has_core("/usr/bin/rustc", target).then_some(Self::Debian))
+    }
+
+    pub(crate) fn cargo(&self, project: &Project) -> Command {
         match self {
             Self::Ours => project.cargo(),
             Self::Debian => {
@@ -66,20 +81,6 @@ impl Compiler {
             }
         }
     }
-}
-
-fn compiler_for(project: &Project, target: &str) -> Result<Option<Compiler>> {
-    if has_core("rustc", target) {
-        return Ok(Some(Compiler::Ours));
-    }
-    if !has_core("/usr/bin/rustc", target) {
-        let root = answer(Command::new("id").arg("-u")).as_deref() == Some("0");
-        if !root || find("apt-get").is_none() {
-            return Ok(None);
-        }
-        must(project.program(project.root().join("ci/install-thumb-std")).arg(target))?;
-    }
-    Ok(has_core("/usr/bin/rustc", target).then_some(Compiler::Debian))
 }
 
 /// Whether the compiler's own folder holds `core` for the target.

@@ -1,7 +1,7 @@
 //! What does each stage check? One function a stage, in the order in which they run.
 
 use crate::{
-    nostd, peers,
+    firmware, nostd, peers,
     report::Outcome,
     rules,
     run::{Project, answer, find, must, must_line_by_line},
@@ -37,6 +37,8 @@ pub(crate) enum Stage {
     AzureSdk,
     /// The drivers get on with rumqttd, a broker of other habits than mosquitto's.
     Rumqttd,
+    /// The firmware examples run in an emulated board.
+    Firmware,
 }
 
 impl Stage {
@@ -53,6 +55,7 @@ impl Stage {
         Self::VendorSdk,
         Self::AzureSdk,
         Self::Rumqttd,
+        Self::Firmware,
     ];
 
     /// What `cargo xtask ci` runs.
@@ -69,6 +72,7 @@ impl Stage {
         Self::VendorSdk,
         Self::AzureSdk,
         Self::Rumqttd,
+        Self::Firmware,
     ];
 }
 
@@ -87,6 +91,7 @@ impl fmt::Display for Stage {
             Self::VendorSdk => "vendor-sdk",
             Self::AzureSdk => "azure-sdk",
             Self::Rumqttd => "rumqttd",
+            Self::Firmware => "firmware",
         })
     }
 }
@@ -106,6 +111,7 @@ pub(crate) fn run(project: &Project, stage: Stage) -> Result<Outcome> {
         Stage::VendorSdk => peers::vendor_sdk(project),
         Stage::AzureSdk => peers::azure_sdk(project),
         Stage::Rumqttd => peers::rumqttd(project),
+        Stage::Firmware => firmware::run(project),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A device on Tencent IoT Hub over Ethernet: it sends telemetry, obeys commands, and comes back when it is dropped.
 //!
-//! Parameters: `host`, `port`, `product`, `device`, `secret` (in base64); with `ca` (DER in hexadecimal) it speaks TLS.
+//! Parameters: `host`, the name of the server, and `at`, the address where it is found; `port`, `product`, `device`,
+//! `secret` (in base64); `ca`, the root to trust (in base64), where it was built to speak TLS.
 //! Each step is printed; the exit code says whether all came.
 #![no_std]
 #![no_main]
@@ -17,6 +18,7 @@ use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_time::{Duration, with_timeout};
 use skytether_core::{
     device::{self, Device, Event},
+    io::{Cause, Pipe},
     limits::Limits,
     link::QoS,
     mqtt::session::{self, Session},
@@ -27,7 +29,7 @@ use skytether_core::{
     },
     time::{Instant, UnixMillis},
 };
-use skytether_embassy::{Buffers, Channels, Connector, Net, Runner, Wall};
+use skytether_embassy::{Buffers, Channels, Connector, Conversation, Net, Runner, Wall};
 use skytether_firmware::{
     board::{self, ethernet::Ethernet, semihosting},
     parameters::Parameters,
@@ -90,6 +92,7 @@ async fn begin(spawner: Spawner) {
     spawner.spawn(network(runner).expect("there is one network"));
 
     let net = Net::new(stack, &mut memory.socket_in, &mut memory.socket_out);
+    let net = At { net, address: parameters.value("at").into() };
     let buffers = Buffers { read: &mut memory.read, write: &mut memory.write };
     #[cfg(feature = "tls")]
     let net = secure::Tls::new(net, secure::config(&parameters), &mut memory.records_in, &mut memory.records_out);
@@ -101,9 +104,25 @@ async fn begin(spawner: Spawner) {
 }
 
 #[cfg(feature = "tls")]
-type Connection = secure::Tls<'static, Net<'static>>;
+type Connection = secure::Tls<'static, At>;
 #[cfg(not(feature = "tls"))]
-type Connection = Net<'static>;
+type Connection = At;
+
+/// Finds every server at one address: the emulator's name server does not know what the host is called.
+struct At {
+    net: Net<'static>,
+    address: String,
+}
+
+impl Connector for At {
+    async fn open<T: Conversation>(&mut self, pipe: &Pipe, talk: T) -> Cause {
+        let mut pipe = pipe.clone();
+        if let Pipe::Net(endpoint) = &mut pipe {
+            endpoint.host.clone_from(&self.address);
+        }
+        self.net.open(&pipe, talk).await
+    }
+}
 
 #[embassy_executor::task]
 async fn drive(device: Machine, connector: Connection, buffers: Buffers<'static>) {
@@ -189,8 +208,12 @@ async fn application() -> bool {
 #[cfg(feature = "tls")]
 mod secure {
     use super::{Parameters, WALL};
-    use alloc::sync::Arc;
-    use rustls::{ClientConfig, RootCertStore, client::Resumption, pki_types::CertificateDer};
+    use alloc::{format, sync::Arc};
+    use rustls::{
+        ClientConfig, RootCertStore,
+        client::Resumption,
+        pki_types::{CertificateDer, pem::PemObject as _},
+    };
     pub(super) use skytether_embassy::Tls;
     use skytether_firmware::board::semihosting;
 
@@ -202,7 +225,9 @@ mod secure {
 
     pub(super) fn config(parameters: &Parameters) -> ClientConfig {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(parameters.bytes("ca"))).expect("the root is a CA's certificate");
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", parameters.value("ca"));
+        let root = CertificateDer::from_pem_slice(pem.as_bytes()).expect("a certificate in base64");
+        roots.add(root).expect("it is a CA's");
         let mut config = ClientConfig::builder_with_details(Arc::new(rustls_rustcrypto::provider()), Arc::new(&WALL))
             .with_protocol_versions(&[&rustls::version::TLS12])
             .expect("the provider speaks TLS 1.2")

@@ -1,0 +1,177 @@
+//! Where a story is played: the local cloud on one side, the emulated board on the other, both as children whose lines
+//! are heard in one place.
+
+use super::{story::Story, text};
+use crate::run::Project;
+use anyhow::{Context as _, Result, bail};
+use std::{
+    io::{BufRead as _, BufReader, Read, Write as _},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Longest life of a story.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The board that is emulated: a Cortex-M4F with a network chip and UARTs.
+const BOARD: &str = "mps2-an386";
+/// What the host's 127.0.0.1 is called inside.
+const HOST: &str = "10.0.2.2";
+
+/// Who said a line.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Who {
+    Cloud,
+    Board,
+}
+
+/// A line, or the end of what a child says.
+type News = (Who, Option<String>);
+
+/// A child that does not outlive us.
+struct Actor(Child);
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        // One that has ended needs no end.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Plays a story; an error says where it broke off.
+pub(super) fn play(project: &Project, story: &Story, image: &Path) -> Result<()> {
+    let folder = project.target_dir().join("firmware/cloud");
+    let (tell, news) = channel();
+    let mut cloud = start_cloud(project, &folder, &tell)?;
+    let mut orders = cloud.0.stdin.take().context("the cloud takes orders")?;
+    let mut said = Vec::new();
+    let address = address(&news, story.scheme, &mut said)?;
+    let mut board = start_board(image, &parameters(&folder, &address)?, &tell)?;
+    let until = now() + LIMIT;
+    let mut turns = story.turns.iter();
+    let mut turn = turns.next();
+    loop {
+        match news.recv_timeout(until.saturating_duration_since(now())) {
+            Ok((Who::Board, Some(line))) => {
+                println!("  {line}");
+                if let Some((_, order)) = turn.filter(|(begin, _)| line.starts_with(begin)) {
+                    writeln!(orders, "{order}").context("the cloud takes no orders any more")?;
+                    turn = turns.next();
+                }
+            }
+            Ok((Who::Board, None)) => break,
+            Ok((Who::Cloud, line)) => said.extend(line),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                bail!(
+                    "the board has not come to its end in {} s; the cloud said:\n{}",
+                    LIMIT.as_secs(),
+                    said.join("\n")
+                );
+            }
+        }
+    }
+    let status = board.0.wait()?;
+    // What the cloud heard last is on its way.
+    while let Ok((_, line)) = news.recv_timeout(Duration::from_millis(300)) {
+        said.extend(line);
+    }
+    if !status.success() {
+        bail!("the firmware ended with {status}; the cloud said:\n{}", said.join("\n"));
+    }
+    if let Some((begin, _)) = turn {
+        bail!("the board never said `{begin}`");
+    }
+    for (piece, least) in story.heard {
+        let times = said.iter().filter(|line| line.contains(piece)).count();
+        if times < *least {
+            bail!("the cloud told {times} times of `{piece}`, not {least}:\n{}", said.join("\n"));
+        }
+    }
+    Ok(())
+}
+
+fn start_cloud(project: &Project, folder: &Path, tell: &Sender<News>) -> Result<Actor> {
+    let program = project.target_dir().join("debug/skytether");
+    let mut command = project.program(&program);
+    command.args(["sim", "-v", "--dir"]).arg(folder).stdin(Stdio::piped());
+    start(command, Who::Cloud, tell).with_context(|| program.display().to_string())
+}
+
+fn start_board(image: &Path, parameters: &[(String, String)], tell: &Sender<News>) -> Result<Actor> {
+    // A comma in a value is doubled there.
+    let arguments: String =
+        parameters.iter().map(|(key, value)| format!(",arg={key}={}", value.replace(',', ",,"))).collect();
+    let mut command = Command::new("qemu-system-arm");
+    command.args(["-M", BOARD, "-display", "none", "-monitor", "none", "-serial", "none"]);
+    command.args(["-nic", "user,model=lan9118", "-semihosting-config"]);
+    command.arg(format!("enable=on,target=native,arg=firmware{arguments}")).arg("-kernel").arg(image);
+    command.stdin(Stdio::null());
+    start(command, Who::Board, tell).context("qemu-system-arm")
+}
+
+/// Starts a child, and hears it.
+fn start(mut command: Command, who: Who, tell: &Sender<News>) -> Result<Actor> {
+    let mut child = Actor(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?);
+    let (stdout, stderr) = (child.0.stdout.take(), child.0.stderr.take());
+    let errors = tell.clone();
+    thread::spawn(move || hear(stdout, who, &errors, false));
+    let lines = tell.clone();
+    thread::spawn(move || hear(stderr, who, &lines, true));
+    Ok(child)
+}
+
+fn hear(from: Option<impl Read>, who: Who, tell: &Sender<News>, is_error: bool) {
+    for line in from.map(BufReader::new).into_iter().flat_map(|from| from.split(b'\n')) {
+        let Ok(line) = line else { break };
+        // Who does not listen any more does not want it.
+        let _ = tell.send((who, Some(String::from_utf8_lossy(&line).into_owned())));
+    }
+    if !is_error {
+        let _ = tell.send((who, None));
+    }
+}
+
+/// Waits for the cloud to be ready; the port of one of its addresses.
+fn address(news: &Receiver<News>, scheme: &str, said: &mut Vec<String>) -> Result<String> {
+    let begin = format!("{scheme}://127.0.0.1:");
+    let mut port = None;
+    while let Ok((_, Some(line))) = news.recv_timeout(Duration::from_secs(20)) {
+        port = port.or_else(|| line.trim().strip_prefix(&begin).map(str::to_owned));
+        let ready = line.starts_with("Ready.");
+        said.push(line);
+        if ready {
+            return port.with_context(|| format!("the cloud has no {scheme} port:\n{}", said.join("\n")));
+        }
+    }
+    bail!("the cloud does not start:\n{}", said.join("\n"));
+}
+
+/// What the firmware is told: where the cloud is, and who it is there.
+fn parameters(folder: &Path, port: &str) -> Result<Vec<(String, String)>> {
+    let device = text(&folder.join("aircond_device_info.json"))?;
+    let field = |name: &str| {
+        let rest = device.split_once(&format!("\"{name}\""))?.1;
+        rest.split('"').nth(1).map(str::to_owned).filter(|value| !value.is_empty())
+    };
+    let ca = text(&folder.join("ca.pem"))?;
+    let ca = ca.lines().filter(|line| !line.starts_with("-----")).collect::<String>();
+    let mut parameters = vec![
+        ("host".to_owned(), "localhost".to_owned()),
+        ("at".to_owned(), HOST.to_owned()),
+        ("port".to_owned(), port.to_owned()),
+        ("ca".to_owned(), ca),
+    ];
+    for (parameter, name) in [("product", "productId"), ("device", "deviceName"), ("secret", "deviceSecret")] {
+        let value = field(name).with_context(|| format!("no {name} in the device's file"))?;
+        parameters.push((parameter.to_owned(), value));
+    }
+    Ok(parameters)
+}
+
+#[allow(clippy::disallowed_methods, reason = "a real emulator runs in real time")]
+fn now() -> Instant {
+    Instant::now()
+}

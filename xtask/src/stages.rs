@@ -43,7 +43,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// What `cargo xtask test` runs: cheap stages first, the tests and what stands on their build last.
-    pub(crate) const TEST: [Self; 11] = [
+    pub(crate) const TEST: [Self; 12] = [
         Self::Tools,
         Self::Rules,
         Self::Format,
@@ -59,7 +59,7 @@ impl Stage {
     ];
 
     /// What `cargo xtask ci` runs.
-    pub(crate) const CI: [Self; 12] = [
+    pub(crate) const CI: [Self; 13] = [
         Self::Tools,
         Self::Rules,
         Self::Format,

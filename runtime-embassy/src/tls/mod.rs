@@ -168,16 +168,15 @@ impl<T: Conversation> Conversation for Encrypted<'_, '_, T> {
     async fn hold<R: Read, W: Write>(self, mut reader: R, mut writer: W) -> Cause {
         let Self { talk, mut filter, outgoing, shown, asked, fault } = self;
         if let Err(cause) = shake_hands(&mut filter, &mut reader, &mut writer, outgoing).await {
-            let cause = match cause {
-                // TLS 1.2 servers say this where they want a certificate, too; OpenSSL says nothing else.
-                Cause::Tls(TlsFault::Alert(HANDSHAKE_FAILURE)) => {
-                    Cause::Tls(match (asked.load(Ordering::Relaxed), shown) {
-                        (false, _) => TlsFault::NothingInCommon,
-                        (true, false) => TlsFault::ClientCertificateRequired,
-                        (true, true) => TlsFault::ClientCertificateRefused,
-                    })
-                }
-                _ => cause,
+            // TLS 1.2 servers say this where they want a certificate, too; OpenSSL says nothing else.
+            let cause = if cause == Cause::Tls(TlsFault::Alert(HANDSHAKE_FAILURE)) {
+                Cause::Tls(match (asked.load(Ordering::Relaxed), shown) {
+                    (false, _) => TlsFault::NothingInCommon,
+                    (true, false) => TlsFault::ClientCertificateRequired,
+                    (true, true) => TlsFault::ClientCertificateRefused,
+                })
+            } else {
+                cause
             };
             *fault = Some(cause);
             return cause;

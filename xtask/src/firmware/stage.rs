@@ -14,7 +14,7 @@ use std::{
 };
 
 /// Longest life of a story.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// The board that is emulated: a Cortex-M4F with a network chip and UARTs.
 const BOARD: &str = "mps2-an386";
 /// What the host's 127.0.0.1 is called inside.
@@ -102,12 +102,12 @@ fn start_cloud(project: &Project, folder: &Path, tell: &Sender<News>) -> Result<
 
 fn start_board(image: &Path, parameters: &[(String, String)], tell: &Sender<News>) -> Result<Actor> {
     // A comma in a value is doubled there.
-    let arguments: String =
+    let arguments: Vec<_> =
         parameters.iter().map(|(key, value)| format!(",arg={key}={}", value.replace(',', ",,"))).collect();
     let mut command = Command::new("qemu-system-arm");
     command.args(["-M", BOARD, "-display", "none", "-monitor", "none", "-serial", "none"]);
     command.args(["-nic", "user,model=lan9118", "-semihosting-config"]);
-    command.arg(format!("enable=on,target=native,arg=firmware{arguments}")).arg("-kernel").arg(image);
+    command.arg(format!("enable=on,target=native,arg=firmware{}", arguments.concat())).arg("-kernel").arg(image);
     command.stdin(Stdio::null());
     start(command, Who::Board, tell).context("qemu-system-arm")
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 /// The options of `sim`.
 #[derive(Args, Clone, Debug)]
 pub struct SimArguments {
-    /// The folder for the cloud's files: its CA, and for each device a `device_info.json` and a profile for each
-    /// transport. Files of these names are replaced; secrets and certificates are made anew at each start.
+    /// The folder for the clouds' files: the CA, and for each device a `device_info.json` and a profile for each
+    /// transport; those of the local Azure begin with `azure_`. Files of these names are replaced; secrets and certificates are made anew at each start.
     #[arg(long, value_name = "DIR", default_value = "skytether-sim")]
     pub dir: PathBuf,
     /// The address to listen on.
@@ -28,6 +28,12 @@ pub struct SimArguments {
     /// The port for WebSocket on TLS; 0 takes a free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub wss_port: u16,
+    /// The port of the local Azure for TLS; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub azure_port: u16,
+    /// The port of the local Azure for HTTPS: uploads and downloads; 0 takes a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub azure_https_port: u16,
     /// Products, devices and rules as JSON, instead of the demo's home.
     #[arg(long, value_name = "FILE")]
     pub account: Option<PathBuf>,
@@ -54,7 +60,11 @@ Orders to misbehave, by --misbehave or as lines on stdin:
   corrupt, corrupt=CLIENT-ID           sends a packet that is none
   behave                               ends all of that
 Other lines on stdin:
-  send TOPIC TEXT                      publishes from the cloud's side, at QoS 1
+  send TOPIC TEXT                      publishes from the local Tencent IoT Hub, at QoS 1
+  write DEVICE {{\"name\": value}}        writes desired properties at the local Azure; null removes one
+  call DEVICE METHOD [JSON]            calls a direct method there, and tells the answer
+  message DEVICE TEXT                  sends a message there
+  twin DEVICE                          shows the twin
   clients                              lists who is connected
   help, quit
 On a terminal single keys do the most common of these; ? lists them.
@@ -66,6 +76,7 @@ Examples:
   skytether sim --misbehave drop-every=10s --misbehave delay=300ms
   skytether demo aircond --profile skytether-sim/aircond_tls.json        (in a second terminal)
   skytether demo door come_home --profile skytether-sim/door_wss.json    (in a third)
+  skytether run --stay --profile skytether-sim/azure_curiosity-key_tls.json
 
 {CODES}"
     )

@@ -3,6 +3,7 @@
 #[cfg(unix)]
 pub mod keys;
 pub mod orders;
+pub mod portal;
 
 use crate::{
     args::sim::SimArguments,
@@ -14,8 +15,13 @@ use crate::{
 use orders::{Order, Said};
 use skytether_core::link::QoS;
 use skytether_simulator::{
+    azure::AzureCloud,
+    broker::policy::Policy,
     broker::trace::{Happening, Summary, Trace, Way},
-    local::{Account, LocalCloud, Options, Ports},
+    local::{
+        Account, LocalCloud, Options, Ports,
+        azure::{self as local_azure, LocalAzure},
+    },
     server::{Handle, Traces},
 };
 use std::fs;
@@ -74,11 +80,15 @@ pub async fn run(
     };
     let cloud = LocalCloud::wrapped(options, |cloud| Watched::new(cloud, tell)).await;
     let cloud = cloud.map_err(|error| Failure::Start(format!("the cloud cannot start: {error}")))?;
-    let traces = tokio::spawn(narrate(cloud.handle().trace(), log.clone()));
+    let azure = LocalAzure::start(of_azure(arguments)).await;
+    let azure = azure.map_err(|error| Failure::Start(format!("the local Azure cannot start: {error}")))?;
+    let traces = tokio::spawn(narrate("cloud", cloud.handle().trace(), log.clone()));
+    let azure_traces = tokio::spawn(narrate("azure", azure.handle().trace(), log.clone()));
     let rules = tokio::spawn(tell_rules(news, log.clone()));
     introduce(&cloud, log);
+    introduce_azure(&azure, log);
     for fault in &arguments.misbehave {
-        obey(cloud.handle(), Order::Misbehave(fault.clone()), log).await;
+        obey(cloud.handle(), azure.handle(), Order::Misbehave(fault.clone()), log).await;
     }
     log.say("Ready. Ctrl-C ends it.");
 
@@ -88,7 +98,7 @@ pub async fn run(
             () = interrupt.first() => break,
             said = console.next(), if listening => match said {
                 Some(Ok(Order::Quit)) => break,
-                Some(Ok(order)) => obey(cloud.handle(), order, log).await,
+                Some(Ok(order)) => obey(cloud.handle(), azure.handle(), order, log).await,
                 Some(Err(wrong)) => log.say(wrong),
                 None => listening = false,
             },
@@ -96,10 +106,10 @@ pub async fn run(
     }
     // What the terminal was before is what the last lines want.
     drop(console);
-    log.say("The cloud closes its connections and ends.");
-    cloud.stop().await;
-    // Both end with the cloud.
-    let _ = tokio::join!(traces, rules);
+    log.say("The clouds close their connections and end.");
+    tokio::join!(cloud.stop(), azure.stop());
+    // All of them end with the clouds.
+    let _ = tokio::join!(traces, azure_traces, rules);
     Ok(())
 }
 
@@ -123,11 +133,35 @@ fn introduce(cloud: &LocalCloud<Watched>, log: &Log) {
     }
 }
 
-async fn obey(handle: &Handle<Watched>, order: Order, log: &Log) {
+fn of_azure(arguments: &SimArguments) -> local_azure::Options {
+    local_azure::Options {
+        ip: arguments.listen,
+        ports: local_azure::Ports {
+            tls: arguments.azure_port,
+            https: arguments.azure_https_port,
+            ..local_azure::Ports::default()
+        },
+        ..local_azure::Options::new(&arguments.dir)
+    }
+}
+
+fn introduce_azure(azure: &LocalAzure, log: &Log) {
+    for line in azure.to_string().lines() {
+        log.say(line);
+    }
+    let profile = azure.files().devices.first().and_then(|device| device.profiles.first());
+    if let Some((_, profile)) = profile {
+        log.say(format_args!("Try: skytether run --stay --profile {}", profile.display()));
+    }
+}
+
+async fn obey(handle: &Handle<Watched>, azure: &Handle<AzureCloud>, order: Order, log: &Log) {
     match order {
+        Order::Portal(order) => portal::obey(azure, order, log).await,
         Order::Misbehave(fault) => {
-            // That it was told, the trace says.
-            if let Ok(false) = handle.misbehave(fault.clone()).await {
+            // That they were told, the traces say.
+            let told = (handle.misbehave(fault.clone()).await, azure.misbehave(fault.clone()).await);
+            if told == (Ok(false), Ok(false)) {
                 log.say(format_args!("{fault}: that client is not connected; `clients` lists who is"));
             }
         }
@@ -137,18 +171,21 @@ async fn obey(handle: &Handle<Watched>, order: Order, log: &Log) {
             }
         }
         Order::Clients => {
-            let clients: Result<Vec<String>, _> =
-                handle.with_broker(|broker, _| broker.clients().map(str::to_owned).collect()).await;
-            match clients {
-                Ok(clients) if !clients.is_empty() => log.say(format_args!("connected: {}", clients.join(", "))),
-                Ok(_) => log.say("nobody is connected"),
-                // The cloud has stopped, which the next line says.
-                Err(_) => {}
+            let mut clients = clients(handle).await;
+            clients.extend(self::clients(azure).await);
+            match &clients[..] {
+                [] => log.say("nobody is connected"),
+                clients => log.say(format_args!("connected: {}", clients.join(", "))),
             }
         }
         Order::Say(text) => text.lines().for_each(|line| log.say(line)),
         Order::Quit => {}
     }
+}
+
+/// Who is connected; nobody, where the cloud has stopped.
+async fn clients<P: Policy>(handle: &Handle<P>) -> Vec<String> {
+    handle.with_broker(|broker, _| broker.clients().map(str::to_owned).collect()).await.unwrap_or_default()
 }
 
 async fn tell_rules(mut news: mpsc::Receiver<News>, log: Log) {
@@ -160,10 +197,10 @@ async fn tell_rules(mut news: mpsc::Receiver<News>, log: Log) {
 }
 
 /// Tells what the cloud sees: who comes and goes always, each packet at -v.
-async fn narrate(mut traces: Traces, log: Log) {
+async fn narrate(who: &'static str, mut traces: Traces, log: Log) {
     while let Some(trace) = traces.next().await {
         if log.shows(Verbosity::Packets) || is_news(&trace) {
-            log.line("cloud", trace);
+            log.line(who, trace);
         }
     }
 }

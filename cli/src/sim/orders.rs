@@ -1,5 +1,6 @@
 //! What may a user tell the cloud while it runs, as lines or as single keys?
 
+use super::portal;
 use crate::lines::Line;
 use skytether_simulator::broker::fault::{Fault, FaultError};
 use std::collections::BTreeSet;
@@ -8,9 +9,11 @@ use std::collections::BTreeSet;
 pub type Said = Result<Order, String>;
 
 /// What to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "whoever obeys has to know all")]
 pub enum Order {
+    /// Something that the local Azure's portal does.
+    Portal(portal::Order),
     /// Misbehave, or behave again.
     Misbehave(Fault),
     /// Publish this text to this topic from the cloud's side.
@@ -28,7 +31,8 @@ pub const LINES: &str = "\
 refuse=5 (x3, off) · delay=200ms (off) · drop · drop-every=5s (off) · drop-after=10 (off)
 throttle=5 (,late=2s, off) · take-over · silence, speak · revoke=ID, restore=ID · corrupt · behave
 drop, take-over, silence, speak and corrupt take =CLIENT-ID for one client alone
-send TOPIC TEXT · clients · help · quit";
+send TOPIC TEXT (at Tencent) · clients · help · quit
+at Azure: write DEVICE {\"name\": value} · call DEVICE METHOD [JSON] · message DEVICE TEXT · twin DEVICE";
 
 /// The order of a line; `None` for an empty one.
 pub fn of_line(line: Line) -> Option<Said> {
@@ -47,9 +51,10 @@ pub fn of_text(text: &str) -> Option<Said> {
         "clients" => Ok(Order::Clients),
         "help" | "?" => Ok(Order::Say(LINES)),
         "quit" => Ok(Order::Quit),
-        _ => match text.strip_prefix("send ") {
-            Some(rest) => send(rest.trim_start()),
-            None => text.parse().map(Order::Misbehave).map_err(|error| {
+        _ => match (portal::Order::of_text(text), text.strip_prefix("send ")) {
+            (Some(order), _) => order.map(Order::Portal),
+            (None, Some(rest)) => send(rest.trim_start()),
+            (None, None) => text.parse().map(Order::Misbehave).map_err(|error| {
                 let more = if matches!(error, FaultError::Unknown(_)) { "; or send, clients, help, quit" } else { "" };
                 format!("{error}{more}")
             }),

@@ -69,7 +69,7 @@ fn single_keys_are_obeyed_at_once_and_the_terminal_is_what_it_was() {
         (b"c", "nobody is connected\n"),
         (b":delay=2x\x7fs\n", "told to misbehave: delay=2s\n"),
         (b"?", "take over every client"),
-        (b"q", "The cloud closes its connections and ends.\n"),
+        (b"q", "The clouds close their connections and end.\n"),
     ] {
         keys.write_all(typed).unwrap();
         until(&mut said, &pieces, told);

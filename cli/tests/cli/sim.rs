@@ -18,7 +18,7 @@ async fn it_tells_every_endpoint_and_writes_files_that_only_their_owner_reads() 
     }
     let run = sim.stop().await;
     assert_eq!((run.code, run.err.as_str()), (Some(0), ""), "Ctrl-C is its ordinary end");
-    assert!(run.out.ends_with("The cloud closes its connections and ends.\n"), "{}", run.out);
+    assert!(run.out.ends_with("The clouds close their connections and end.\n"), "{}", run.out);
 }
 
 #[tokio::test]
@@ -105,4 +105,49 @@ async fn a_port_that_is_taken_and_an_account_that_is_none_are_said() {
     let failed = run(&["sim", "--misbehave", "dance"]).await;
     assert_eq!(failed.code, Some(2));
     assert!(failed.err.contains("write refuse"), "{}", failed.err);
+}
+
+#[tokio::test]
+async fn a_device_of_the_local_azure_is_run_by_json_lines_and_led_from_its_portal() {
+    let mut sim = Sim::start(&[]).await;
+    let profile = sim.file("azure_curiosity-key_tls.json");
+    let checked = run(&["check", "--profile", &profile]).await;
+    assert_eq!(checked.code, Some(0), "{}{}", checked.out, checked.err);
+
+    let mut device = Talk::start(&["run", "--stay", "--profile", &profile]);
+    device.says("\"event\":\"assigned\"").await;
+    device.says("\"event\":\"ready\"").await;
+    device.says("\"full\":true").await;
+
+    sim.talk.type_line("write curiosity-key {\"telemetryInterval\": 5}").await;
+    sim.talk.says("curiosity-key: written, version 2").await;
+    device.says("\"json\":{\"telemetryInterval\":5},\"version\":2").await;
+    let ack = r#"{"do":"acknowledge","name":"telemetryInterval","version":2,"json":5,"description":"set","id":"a"}"#;
+    device.type_line(ack).await;
+    device.says("\"id\":\"a\",\"result\":\"reported\"").await;
+
+    sim.talk.type_line("call curiosity-key reboot {\"delay\": \"PT5S\"}").await;
+    device.says("\"call\":1,\"event\":\"method\",\"json\":{\"delay\":\"PT5S\"},\"name\":\"reboot\"").await;
+    device.type_line(r#"{"do":"answer","call":2,"json":1}"#).await;
+    device.says("no call 2 that waits for an answer").await;
+    device.type_line(r#"{"do":"answer","call":1,"json":{"status":"Success"}}"#).await;
+    sim.talk.says("reboot is answered: 200 {\"status\":\"Success\"}").await;
+
+    sim.talk.type_line("message curiosity-key hello there").await;
+    device.says("\"text\":\"hello there\"").await;
+    device
+        .type_line(r#"{"do":"publish","topic":"./telemetry?room=7","json":{"temperature":21.5},"qos":1,"id":"t"}"#)
+        .await;
+    device.says("\"id\":\"t\",\"result\":\"published\"").await;
+    device.type_line(r#"{"do":"twin","id":"w"}"#).await;
+    device.says("\"id\":\"w\"").await;
+    sim.talk.type_line("twin curiosity-key").await;
+    sim.talk.says("\"telemetryInterval\":{\"ac\":200,\"ad\":\"set\",\"av\":2,\"value\":5}").await;
+    sim.talk.type_line("call nobody reboot").await;
+    sim.talk.says("nobody: no hub knows this device").await;
+
+    device.type_line(r#"{"do":"close"}"#).await;
+    let device = device.end().await;
+    assert_eq!(device.code, Some(0), "{}", device.err);
+    sim.stop().await;
 }

@@ -11,6 +11,7 @@ use skytether_core::{
     device,
     io::{Action, Cause, Failure, Input, Machine as _, Rejected, UnixMillis},
     link::{Note, TlsIdentity},
+    mqtt::session::Options,
 };
 use std::time::Duration;
 
@@ -191,6 +192,21 @@ fn only_what_is_wanted_is_subscribed_to() {
     assert!(rig.news().contains(&device::Event::Ready));
     assert_eq!(rig.published("$iothub"), None);
     assert!(matches!(rig.command(&Command::GetTwin), Err(Rejected::Unsupported(_))));
+}
+
+#[test]
+fn more_subscriptions_than_the_link_has_are_refused_before_the_dial() {
+    let mut options = Options::default();
+    options.limits.subscriptions = 3;
+    let mut rig = Rig::with_options(at_hub(), options);
+    rig.give(Input::Tick);
+    let unsupported = |event: &device::Event<Event>| matches!(event, device::Event::GaveUp(Fatal::Unsupported(_)));
+    assert!(rig.news().iter().any(unsupported) && !rig.dials());
+    let mut config = at_hub();
+    config.wanted.messages = false;
+    let mut rig = Rig::with_options(config, options);
+    rig.connect();
+    assert_eq!(rig.grant_all().len(), 3);
 }
 
 #[test]

@@ -48,6 +48,9 @@ fn telemetry_is_read_with_its_properties() {
 fn a_message_waits_until_the_device_listens_and_is_complete_when_it_is_acknowledged() {
     let mut bench = cloud();
     assert_eq!(send(&mut bench, "m0"), Err(404_103), "nothing waits before the first lasting session");
+    let (conn, _) = bench.enter(&Connect { clean_session: true, ..device(HUB) });
+    bench.cut(conn);
+    assert_eq!(send(&mut bench, "m0"), Err(404_103), "a clean one is none");
     left(&mut bench);
     let message = C2d {
         body: b"open".to_vec(),

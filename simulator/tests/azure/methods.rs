@@ -1,6 +1,6 @@
 //! How a method is called, answered, and not answered.
 
-use crate::rig::{cloud, dev, heard};
+use crate::rig::{OTHER, cloud, dev, device, heard};
 use crate::support::Bench;
 use core::time::Duration;
 use skytether_simulator::azure::{AzureCloud, CallId, Outcome, ServiceError, Strays};
@@ -33,6 +33,16 @@ fn a_method_is_answered_once_by_its_request_id() {
     bench.say(conn, "$iothub/methods/res/200/?$rid=01", answer);
     bench.say(conn, "$iothub/methods/res/200/?$rid=zz", answer);
     assert_eq!(bench.broker.policy().strays(), Strays { late: 0, repeated: 1, unknown: 2 });
+}
+
+#[test]
+fn another_device_cannot_answer() {
+    let mut bench = cloud();
+    bench.dev_7(&[METHODS]);
+    let id = call(&mut bench, "a", "", 30).unwrap();
+    let (other, _) = bench.enter(&device(OTHER));
+    bench.say(other, &format!("$iothub/methods/res/200/?$rid={id}"), "1");
+    assert_eq!((bench.broker.policy().outcome(id), bench.broker.policy().strays().unknown), (None, 1));
 }
 
 #[test]

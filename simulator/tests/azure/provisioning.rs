@@ -132,8 +132,12 @@ fn a_request_that_makes_no_sense_is_answered_by_an_error() {
         assert!(body["trackingId"].is_string() && body["message"].is_string() && body["timestampUtc"].is_string());
         assert_eq!(body.get("operationId"), None);
     }
-    let (topic, _) = asked(&mut bench, conn, &format!("{STATUS}?$rid=9&operationId=4.f"), "");
-    assert_eq!(topic, "$dps/registrations/res/404/?$rid=9");
+    for _ in 0..2 {
+        let (topic, _) = asked(&mut bench, conn, &format!("{STATUS}?$rid=9&operationId=4.f"), "");
+        assert_eq!(topic, "$dps/registrations/res/404/?$rid=9");
+        // The second time there is an operation, and it is another one.
+        asked(&mut bench, conn, &format!("{REGISTER}?$rid=1"), "{}");
+    }
 }
 
 #[test]

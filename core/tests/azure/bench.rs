@@ -89,7 +89,6 @@ impl Bench {
                     assert!(deadline.is_none_or(|deadline| deadline.at > self.now), "{deadline:?} (R-9)");
                     return;
                 }
-                Step::Again => {}
                 Step::Act(Action::Open(_)) => self.wanted = true,
                 Step::Act(Action::Close) => {
                     self.open = false;
@@ -98,7 +97,7 @@ impl Bench {
                 Step::Act(action) => self.acts.push(action),
                 Step::Event(device::Event::Cloud(event)) => self.events.push(event),
                 Step::Event(device::Event::Down { cause, .. }) => self.downs.push(cause),
-                Step::Event(_) => {}
+                Step::Event(_) | Step::Again => {}
                 Step::Done(tag, result) => self.done.push((tag, result)),
             }
         }

@@ -1,6 +1,7 @@
 //! From the first dial to the hub: registration, what is stored of it, and when it is made anew.
 
 use crate::rig::{HUB, OPERATION, Rig, WALL, Wire, assigned, assigning, provisioning};
+use core::time::Duration;
 use serde_json::{Value, json};
 use skytether_core::{
     azure::{
@@ -12,7 +13,6 @@ use skytether_core::{
     io::{Machine as _, Rejected},
     mqtt::session::Options,
 };
-use std::time::Duration;
 
 const REGISTER: &str = "$dps/registrations/PUT/iotdps-register/";
 const QUERY: &str = "$dps/registrations/GET/iotdps-get-operationstatus/";
@@ -190,9 +190,10 @@ fn r_66_a_throttled_or_broken_service_is_asked_the_same_again_ever_later() {
 
 #[test]
 fn every_end_without_a_hub_is_told_and_not_tried_again() {
+    type Judge = fn(&NotAssigned) -> bool;
     let status = |status: &str| json!({"operationId": OPERATION, "status": status});
     let error = json!({"errorCode": 404_201, "trackingId": "t-1", "message": "no such enrolment"});
-    let cases: [(u16, Value, fn(&NotAssigned) -> bool); 7] = [
+    let cases: [(u16, Value, Judge); 7] = [
         (
             200,
             failed(400_208),

@@ -186,7 +186,7 @@ impl Rig {
                     }
                 }
                 Driven::Load if self.store == Store::FailsToRead => {
-                    self.step(Input::Loaded(Key::Hub, Err(StoreFailed)))
+                    self.step(Input::Loaded(Key::Hub, Err(StoreFailed)));
                 }
                 Driven::Load => {
                     let stored = self.stored.clone();
@@ -276,7 +276,7 @@ impl Rig {
             let Some(deadline) = self.device.deadline().filter(|deadline| deadline.at.0 <= until) else { break };
             self.now = deadline.at.max(self.now);
             self.give(Input::Tick);
-            if self.wire.iter().any(|wire| *wire == Wire::Other) {
+            if self.wire.contains(&Wire::Other) {
                 self.wire.retain(|wire| *wire != Wire::Other);
                 self.give(Input::Bytes(&[0xd0, 0]));
             }

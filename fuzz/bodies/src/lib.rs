@@ -17,6 +17,7 @@
 mod at;
 mod broker;
 mod device;
+mod download;
 mod frame;
 mod packets;
 mod record;
@@ -25,6 +26,7 @@ mod script;
 mod session;
 mod tencent;
 mod topic;
+mod update;
 mod websocket;
 mod wire;
 
@@ -39,7 +41,7 @@ pub struct Target {
 }
 
 /// All targets, in the order in which they run.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 13] = [
     Target { name: "frame", run: frame::run },
     Target { name: "packets", run: packets::run },
     Target { name: "session", run: session::run },
@@ -51,6 +53,8 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "at", run: at::run },
     Target { name: "tencent", run: tencent::run },
     Target { name: "rules", run: rules::run },
+    Target { name: "download", run: download::run },
+    Target { name: "update", run: update::run },
 ];
 
 /// Runs the body of the target with this name.

@@ -76,12 +76,6 @@ impl<P: Platform> Exchanges<P> {
         }
     }
 
-    /// Ends all of them at once.
-    pub(crate) fn clear(&mut self) {
-        self.under_way.clear();
-        self.refused.clear();
-    }
-
     /// Ends an exchange at once; nothing more is told of it.
     pub(crate) fn cancel(&mut self, id: ExchangeId) {
         self.under_way.retain(|running| running.http.id() != id);

@@ -35,7 +35,8 @@ pub(crate) struct Line<S, T> {
     state: State<S>,
     /// The pipe's name in logs.
     place: String,
-    /// Whether the pipe has an end that can be waited for: a serial line has none.
+    /// Whether the pipe has an end that can be waited for. A serial line has none, and is closed before it is opened again:
+    /// two readers would each get a part of what it says.
     ends: bool,
     buffer: Box<[u8]>,
     /// The part of `buffer` that the machine has not taken yet.

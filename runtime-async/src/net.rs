@@ -23,16 +23,13 @@ use skytether_std::{
     serial::{Place, Serial, of_open},
     tls::Tls,
 };
-use std::{io, sync::Arc};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use std::io;
 
 /// Opens TCP, TLS and WebSocket connections, as endpoints ask for them, and the serial line that it was given.
 pub struct Net<P> {
     tls: Tls,
     websocket_message: usize,
     serial: Option<Serial>,
-    /// Held by whoever has the serial line: two readers would each get a part of what it says.
-    held: Arc<Mutex<()>>,
     platform: PhantomData<fn() -> P>,
 }
 
@@ -40,7 +37,7 @@ impl<P> Net<P> {
     /// Uses `tls` where an endpoint asks for TLS, and takes WebSocket messages of up to `websocket_message` bytes. There is
     /// no serial line.
     pub fn new(tls: Tls, websocket_message: usize) -> Self {
-        Self { tls, websocket_message, serial: None, held: Arc::default(), platform: PhantomData }
+        Self { tls, websocket_message, serial: None, platform: PhantomData }
     }
 
     /// As `options` say: TLS, WebSocket and the serial line.
@@ -56,7 +53,6 @@ impl<P> Clone for Net<P> {
             tls: self.tls.clone(),
             websocket_message: self.websocket_message,
             serial: self.serial.clone(),
-            held: Arc::clone(&self.held),
             platform: PhantomData,
         }
     }
@@ -99,12 +95,11 @@ impl<P: Platform> Net<P> {
                 tracing::warn!(%endpoint, %cause, "the connection cannot be used");
             })?),
         };
-        Ok(NetStream { stream, _line: None })
+        Ok(NetStream(stream))
     }
 
     async fn serial(self) -> Result<NetStream, Cause> {
         let serial = self.serial.ok_or(Cause::Unsupported("a serial line where none was given in the options"))?;
-        let line = self.held.lock_owned().await;
         let stream: Box<dyn Transport> = match &serial.place {
             Place::Tcp { host, port } => Box::new(tcp::<P>(host, *port).await?),
             Place::Device(path) => Box::new(P::serial(path, &serial).map_err(|error| {
@@ -113,7 +108,7 @@ impl<P: Platform> Net<P> {
                 cause
             })?),
         };
-        Ok(NetStream { stream, _line: Some(line) })
+        Ok(NetStream(stream))
     }
 }
 
@@ -123,11 +118,7 @@ trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 /// An open connection of [`Net`].
-pub struct NetStream {
-    stream: Box<dyn Transport>,
-    /// Let go once the stream is closed: fields are dropped in their order.
-    _line: Option<OwnedMutexGuard<()>>,
-}
+pub struct NetStream(Box<dyn Transport>);
 
 impl fmt::Debug for NetStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,20 +128,20 @@ impl fmt::Debug for NetStream {
 
 impl AsyncRead for NetStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        Pin::new(&mut self.0).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for NetStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.0).poll_flush(cx)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
+        Pin::new(&mut self.0).poll_close(cx)
     }
 }

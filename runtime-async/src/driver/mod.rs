@@ -108,7 +108,6 @@ impl<M: Machine, K: Connector, P: Platform> Driver<M, K, P> {
             }
         }
         self.requests.close();
-        self.exchanges.clear();
         while !self.jobs.is_idle() {
             poll_fn(|cx| self.jobs.poll_finished(cx)).await;
         }

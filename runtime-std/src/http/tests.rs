@@ -189,7 +189,7 @@ fn r_101_a_body_that_ends_early_is_no_whole_one() {
 #[test]
 fn r_4_a_body_over_its_bound_ends_the_exchange() {
     let announced = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello!".as_slice();
-    let said = told(exchange(Sink::Memory(5)), announced, 100, None);
+    let said = told(exchange(Sink::Memory(5)), announced, 1, None);
     assert_eq!(said[1..], ["Failed(TooLarge { len: 6, max: 5 })"]);
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n".as_slice();
     let said = told(exchange(Sink::Memory(5)), chunked, 1, None);

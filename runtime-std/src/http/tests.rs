@@ -265,3 +265,46 @@ fn nothing_of_a_request_is_printed() {
     let secret = Exchange { url: "https://a.b/?sig=hunter2".into(), ..exchange(Sink::Memory(1)) };
     assert!(!format!("{:?}", http(secret)).contains("hunter2"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn r_1_r_4_no_answer_panics_or_is_held_beyond_its_bound(
+        kind in 0_usize..4,
+        changes in proptest::collection::vec((proptest::prelude::any::<usize>(), proptest::prelude::any::<u8>()), 0..6),
+        tail in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300),
+        size in 1_usize..400,
+        slot in proptest::prelude::any::<bool>(),
+        range in proptest::option::of(0_u64..9),
+    ) {
+        let begin: [&[u8]; 4] = [
+            b"HTTP/1.1 200 OK\r\nContent-Length: 120\r\nETag: \"v\"\r\n\r\n",
+            b"HTTP/1.1 206 P\r\nContent-Range: bytes 3-122/123\r\nContent-Length: 120\r\n\r\n",
+            b"HTTP/1.1 103 E\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            b"HTTP/1.0 302 Found\r\nLocation: x\r\n\r\n",
+        ];
+        let mut answer = [begin[kind], &tail].concat();
+        for (place, byte) in changes {
+            let place = place % answer.len();
+            answer[place] ^= byte;
+        }
+        let sink = if slot { Sink::Slot(Slot(0)) } else { Sink::Memory(100) };
+        let mut http = http(Exchange { range, ..exchange(sink) });
+        let (mut pieces, mut told, mut last) = (answer.chunks(size), 0, false);
+        for _ in 0..2000 {
+            match http.next() {
+                Some(News::Keep(_)) => http.kept(),
+                Some(News::Told(Told::Chunk(bytes))) => told += bytes.len(),
+                Some(News::Told(told)) => {
+                    proptest::prop_assert!(!last, "something after the last");
+                    last = told.is_last();
+                }
+                None => match pieces.next() {
+                    Some(piece) if http.wants_bytes() => http.receive(piece),
+                    _ => http.end(Cause::Lost),
+                },
+            }
+            proptest::prop_assert!(told <= 100 && http.incoming.len() < CHUNK + size);
+        }
+        proptest::prop_assert!(last, "it never ends");
+    }
+}

@@ -3,7 +3,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "what a scenario does not expect fails it")]
 
 use crate::{
-    drive::{PATIENCE, Running, Runtime},
+    drive::{PATIENCE, Running, Runtime, until},
     server::{Server, accept_mqtt, read_packet, wait_for_end},
 };
 use skytether_core::{
@@ -115,7 +115,8 @@ pub fn r_90_a_disk_that_is_full_fails_the_message_and_not_the_connection<R: Runt
     assert!(device.attempt(message(QoS::AtLeastOnce)));
     let new = folder.path().join("session.new");
     #[cfg(unix)]
-    std::os::unix::fs::symlink("/dev/full", &new).unwrap();
+    // While the acknowledgement is being stored, the name is taken.
+    until("the store does not come to rest", || std::os::unix::fs::symlink("/dev/full", &new).is_ok());
     assert!(!device.attempt(message(QoS::AtLeastOnce)), "a message that is not safe was promised");
     assert!(device.attempt(message(QoS::AtMostOnce)), "the connection is gone");
     fs::remove_file(&new).unwrap();

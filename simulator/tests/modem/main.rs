@@ -15,4 +15,5 @@ mod line;
 mod rnwf;
 mod settings;
 mod story;
+mod vectors;
 mod wifi;

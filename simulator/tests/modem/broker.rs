@@ -2,13 +2,13 @@
 
 use crate::bench::{Bench, config};
 use core::time::Duration;
-use skytether_core::{io::Refusal, link::QoS, secret::Secret};
+use skytether_core::{io::Refusal, link::QoS, secret::Secret, time::Instant};
 use skytether_simulator::{
     broker::{
         Broker,
         policy::{Denial, Open},
     },
-    modem::{Config, Fault, Quirks, Standing},
+    modem::{Config, Fault, Modem, Order, Quirks, Side, Standing},
 };
 
 fn quirks(quirks: Quirks) -> Config {
@@ -106,12 +106,17 @@ fn four_subscriptions_are_all_there_are_and_they_end_with_the_connection() {
     bench.ask("AT+MQTTSUB=\"e\",1");
     bench.run(100);
     assert_eq!(bench.said(), "\r+MQTTSUB:0\r\n");
-    bench.say(&["AT+MQTTDISCONN", "AT+MQTTCONN=0"]);
-    bench.run(100);
-    bench.said();
-    bench.publish("a", b"x", QoS::AtMostOnce);
-    bench.run(100);
-    assert_eq!(bench.said(), "", "the session was clean, whatever was asked for");
+    for _ in 0..2 {
+        bench.say(&["AT+MQTTDISCONN", "AT+MQTTCONN=0"]);
+        bench.run(100);
+        bench.said();
+        bench.publish("a", b"x", QoS::AtMostOnce);
+        bench.run(100);
+        assert_eq!(bench.said(), "", "the session was clean, whatever was asked for");
+        bench.ask("AT+MQTTSUB=\"a\",1");
+        bench.run(100);
+        bench.said();
+    }
 }
 
 #[test]
@@ -284,4 +289,34 @@ fn a_modem_may_be_joined_or_connected_before_its_host_comes() {
     assert_eq!(bench.said(), "\r\nOK\r\n>");
     assert_eq!(bench.ask("AT+WSTA"), "AT+WSTA\r\n+WSTA:0\r\nOK\r\n>");
     assert_eq!(Broker::clients(&bench.broker).count(), 0);
+}
+
+/// A broker may repeat what was not released.
+#[test]
+fn a_message_of_qos_2_that_is_repeated_is_told_once() {
+    let mut modem = Modem::new(Config { standing: Standing::Joined, ..config() }, Instant(0), crate::bench::WALL);
+    let at = |modem: &mut Modem, line: &str| modem.receive(Instant(1), Side::Serial, format!("{line}\r\n").as_bytes());
+    for line in ["ATE0", "AT+MQTTC=1,\"broker.invalid\"", "AT+MQTTC=7,0", "AT+MQTTCONN=1"] {
+        at(&mut modem, line);
+    }
+    let Some(Order::Open { pipe, .. }) = modem.next_order() else { panic!("it opens a connection") };
+    modem.opened(Instant(1), pipe);
+    modem.sent(Instant(1), Side::Net(pipe), modem.transmit(Side::Net(pipe)).len());
+    modem.sent(Instant(1), Side::Serial, modem.transmit(Side::Serial).len());
+    for packet in [
+        &b"\x20\x02\0\0"[..],
+        b"\x34\x06\0\x01t\0\x05x",
+        b"\x3c\x06\0\x01t\0\x05x",
+        b"\x62\x02\0\x05",
+        b"\x34\x06\0\x01t\0\x05y",
+    ] {
+        modem.receive(Instant(1), Side::Net(pipe), packet);
+    }
+    let said = String::from_utf8_lossy(modem.transmit(Side::Serial)).into_owned();
+    let expected =
+        "\r+MQTTCONNACK:0,0\r\n\r+MQTTCONN:1\r\n\r+MQTTPUB:1,\"t\",1,\"x\"\r\n\r+MQTTPUB:1,\"t\",1,\"y\"\r\n";
+    assert_eq!(said, expected);
+    // PUBREC, PUBREC, PUBCOMP, PUBREC
+    let answers = b"\x50\x02\0\x05\x50\x02\0\x05\x70\x02\0\x05\x50\x02\0\x05";
+    assert_eq!(modem.transmit(Side::Net(pipe)), answers);
 }

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, config};
 use core::time::Duration;
 use skytether_core::link::QoS;
-use skytether_simulator::modem::{Config, Dialect, Times};
+use skytether_simulator::modem::{Config, Dialect, Side, Times};
 
 fn bench() -> Bench {
     let mut bench = Bench::new(config());
@@ -173,5 +173,8 @@ fn a_host_that_reads_nothing_is_not_told_more_than_fits() {
         bench.publish("t", &[b'x'; 1000], QoS::AtMostOnce);
         bench.run(50);
     }
+    let pipe = bench.modem.pipes()[0];
+    assert!(!bench.modem.wants_bytes(Side::Net(pipe)), "it would read no more");
     assert!(bench.said().len() <= 64 * 1024);
+    assert!(bench.modem.wants_bytes(Side::Net(pipe)));
 }

@@ -10,7 +10,9 @@
 //! TLS is the owner's: the modem says which names and certificates are meant ([`Tls`]), and gets plain bytes.
 //!
 //! The firmware's slips are kept, as hosts have to live with them: `+GMM` with `=`, `WSTAC:` without `+`, a closing
-//! quote that may be missing, quotes inside of strings that nobody escapes, literal pairs in `+MQTTCONNACK`.
+//! quote that may be missing, quotes inside of strings that nobody escapes, literal pairs in `+MQTTCONNACK`. Of the commands
+//! that hosts of a cloud have no use for, none is known (error 3): soft AP, provisioning, module firmware, DNS and ping,
+//! low power, UDP, files, MQTT 5.
 //!
 //! ```
 //! use skytether_core::time::{Instant, UnixMillis};

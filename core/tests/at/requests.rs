@@ -43,12 +43,20 @@ fn r_83_set_up_comes_first_and_the_application_waits_for_ready() {
     let mut rig = Rig::new(options());
     rig.subscribe(1, Lane::App, "app").unwrap();
     assert_eq!(rig.subscribe(2, Lane::Setup, "s"), Err(Rejected::Offline));
-    rig.module.joined = true;
+    (rig.module.joined, rig.readies) = (true, false);
     rig.open();
+    rig.publish(3, QoS::AtLeastOnce, b"app").unwrap();
     rig.serve();
-    assert_eq!(rig.got(), [Got::Up(false), Got::Granted(1, ONE)]);
-    let heard = rig.heard();
-    assert!(heard.iter().position(|l| l == "AT+MQTTCONN=1") < heard.iter().position(|l| l == "AT+MQTTSUB=\"app\",1"));
+    rig.heard();
+    rig.subscribe(2, Lane::Setup, "s").unwrap();
+    rig.publish_on(Lane::Setup, 4, QoS::AtMostOnce, b"s", None).unwrap();
+    rig.serve();
+    assert_eq!(rig.heard(), ["AT+MQTTSUB=\"s\",1", "AT+MQTTPUB=0,0,0,\"t/x\",\"s\""]);
+    assert_eq!(rig.got(), [Got::Up(false), Got::Granted(2, ONE), Got::Delivered(4)]);
+    rig.modem.ready();
+    rig.serve();
+    assert_eq!(rig.heard(), ["AT+MQTTSUB=\"app\",1", "AT+MQTTPUB=0,1,0,\"t/x\",\"app\""]);
+    assert_eq!(rig.got(), [Got::Granted(1, ONE), Got::Delivered(3)]);
 }
 
 #[test]

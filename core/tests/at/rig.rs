@@ -121,6 +121,8 @@ pub(crate) struct Rig {
     pub(crate) now: Instant,
     pub(crate) got: Vec<Got>,
     pub(crate) closing: bool,
+    /// Whether `ready` is called on `Up`, as an ordinary broker's cloud does.
+    pub(crate) readies: bool,
     pub(crate) to: Endpoint,
     pub(crate) connect: Connect,
     scratch: Vec<u8>,
@@ -149,6 +151,7 @@ impl Rig {
             now: Instant(1000),
             got: Vec::new(),
             closing: false,
+            readies: true,
             to: Endpoint { tls: TlsIdentity::Client, ..Endpoint::tcp("h.example", 8883) },
             connect,
             scratch: Vec::new(),
@@ -222,7 +225,7 @@ impl Rig {
         self.scratch.capacity()
     }
 
-    /// Bytes come in; `ready` is called on `Up`, as an ordinary broker's cloud does.
+    /// Bytes come in.
     pub(crate) fn rx(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (used, notice) = self.modem.read(self.now, bytes, &mut self.scratch);
@@ -235,7 +238,7 @@ impl Rig {
     }
 
     fn take(&mut self, got: Option<Got>) {
-        if matches!(got, Some(Got::Up(_))) {
+        if self.readies && matches!(got, Some(Got::Up(_))) {
             self.modem.ready();
         }
         self.got.extend(got);

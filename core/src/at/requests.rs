@@ -96,9 +96,6 @@ impl Requests {
     /// A connection is up. With a session that the server kept, what was held there is dropped by asking; else it is
     /// gone already: who waits for that.
     pub(super) fn connected(&mut self, session_kept: bool) -> Vec<Tag> {
-        for held in &mut self.subscriptions {
-            held.due = true;
-        }
         let gone = if session_kept { Vec::new() } else { core::mem::take(&mut self.removals) };
         gone.into_iter().map(|removal| removal.tag).collect()
     }

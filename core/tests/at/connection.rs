@@ -283,7 +283,7 @@ fn a_command_without_an_answer_is_sent_again() {
 
 #[test]
 fn an_end_of_the_network_or_of_the_connection_is_told_at_once() {
-    for said in ["\r+WSTALD\r\n>\r+MQTTCONN:0\r\n>", "\r+MQTTCONN:0\r\n>", "\r+MQTTCONN:1\r\n>"] {
+    for said in ["\r+WSTALD\r\n>", "\r+WSTALD\r\n>\r+MQTTCONN:0\r\n>", "\r+MQTTCONN:0\r\n>", "\r+MQTTCONN:1\r\n>"] {
         let mut rig = Rig::up();
         rig.rx(said.as_bytes());
         assert_eq!((rig.got(), rig.closing), (vec![Got::Down(Cause::Lost)], true), "{said}");

@@ -194,6 +194,36 @@ fn a_message_that_nobody_acknowledges_is_lost_with_the_connection_it_left_on() {
 }
 
 #[test]
+fn a_message_that_has_not_left_survives_whatever_its_qos() {
+    let mut rig = Rig::up();
+    rig.readies = false;
+    rig.lose();
+    rig.module.connected = false;
+    rig.open();
+    rig.serve();
+    rig.publish(1, QoS::AtMostOnce, b"a").unwrap();
+    rig.lose();
+    assert_eq!(rig.got(), [Got::Down(Cause::Lost), Got::Up(false), Got::Down(Cause::Lost)]);
+    (rig.module.connected, rig.readies) = (false, true);
+    rig.open();
+    rig.serve();
+    assert_eq!(rig.got(), [Got::Up(false), Got::Delivered(1)]);
+}
+
+#[test]
+fn a_final_result_from_before_a_command_has_left_is_not_its_own() {
+    let mut rig = Rig::up();
+    rig.publish(1, QoS::AtMostOnce, b"a").unwrap();
+    rig.publish(2, QoS::AtMostOnce, b"b").unwrap();
+    rig.tx();
+    rig.rx(b"OK\r\nOK\r\n");
+    assert_eq!(rig.got(), [Got::Delivered(1)]);
+    rig.tx();
+    rig.rx(b"OK\r\n");
+    assert_eq!(rig.got(), [Got::Delivered(2)]);
+}
+
+#[test]
 fn application_traffic_waits_for_ready() {
     let mut rig = Rig::new(Options { qos0_offline: Qos0Offline::Refuse, ..options() });
     assert_eq!(rig.publish(1, QoS::AtMostOnce, b"a"), Err(Rejected::Offline));

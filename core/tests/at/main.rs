@@ -9,6 +9,7 @@
     reason = "tests fail by panicking, and are read as they stand"
 )]
 
+mod client;
 mod connection;
 mod delivery;
 mod device;

@@ -52,7 +52,7 @@ pub enum Content {
     /// Its bytes, at most 1 MiB.
     Whole(Cow<'static, [u8]>),
     /// This many bytes, 1 to 512 MiB, which are asked for 128 KiB at a time, by
-    /// [`Event::UploadBlock`](super::Event::UploadBlock).
+    /// [`Event::UploadBlock`].
     Blocks(u64),
 }
 

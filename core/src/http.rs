@@ -359,6 +359,11 @@ mod tests {
         assert!(!way.is_home());
         way.follow(&plain(), Some("https://h/2")).unwrap();
         assert!(!way.is_home());
+        let mut way = route("https://h/0");
+        for location in ["https://other/1", "/2"] {
+            way.follow(&plain(), Some(location)).unwrap();
+            assert!(!way.is_home(), "within another server it is still another server");
+        }
         for elsewhere in ["https://h:444/", "https://h.evil/"] {
             let mut way = route("https://h/");
             way.follow(&plain(), Some(elsewhere)).unwrap();

@@ -214,9 +214,11 @@ fn r_106_content_without_room_is_refused_before_the_first_request() {
     // Where the cloud does not tell the size, the head does; where that does not either, the body.
     job.size = None;
     for (turn, size) in [(Turn::Good, 40), (Turn::TellsNothing, 40)] {
+        let from_head = matches!(turn, Turn::Good);
         rig.server.turns.push_back(turn);
         rig.order(&Order::Start(job.clone()));
         rig.fails(Fault::NoRoom { size, room: 39 });
+        assert!(!from_head || rig.slot.is_empty(), "what the head tells is enough");
     }
     job.room = Some(40);
     rig.order(&Order::Start(job));

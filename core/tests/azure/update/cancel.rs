@@ -43,11 +43,11 @@ fn a_deployment_is_cancelled_wherever_it_is() {
         }
         sky.take();
         sky.drive();
-        let asked = sky.asked.len();
+        let (asked, slots) = (sky.asked.len(), sky.slots.clone());
         cancels(&mut sky);
         is_cancelled(&sky);
         assert_eq!(sky.take().last(), Some(&UpdateEvent::Cancelled), "{turns}");
-        assert_eq!(sky.asked.len(), asked, "nothing more is fetched");
+        assert_eq!((sky.asked.len(), &sky.slots), (asked, &slots), "nothing more is fetched");
         let before = sky.reports.len();
         sky.restart(running("1.0"));
         sky.run();

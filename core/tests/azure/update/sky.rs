@@ -30,7 +30,7 @@ pub(super) struct Sky {
     pub(super) bench: Bench,
     ops: VecDeque<Op>,
     pub(super) record: Option<Vec<u8>>,
-    slots: BTreeMap<Slot, Vec<u8>>,
+    pub(super) slots: BTreeMap<Slot, Vec<u8>>,
     pub(super) files: BTreeMap<String, Vec<u8>>,
     pub(super) desired: Value,
     /// Patches of `deviceUpdate` that the hub was told: of `service`, and of `agent`.

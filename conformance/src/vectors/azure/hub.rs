@@ -76,7 +76,7 @@ fn telemetry(message: &Message, wanted: &str) -> Result<(), String> {
 }
 
 fn whose<'a>(device: &'a str, module: Option<&'a str>) -> Whose<'a> {
-    module.map_or(Whose::device(device), |module| Whose::module(device, module))
+    module.map_or_else(|| Whose::device(device), |module| Whose::module(device, module))
 }
 
 #[derive(Deserialize)]

@@ -273,7 +273,7 @@ mod tests {
     fn azure(file: &Value) -> Result<AzureProfile, ProfileError> {
         match Source::parse(file.to_string().as_bytes())? {
             Source::Profile(Profile::Azure(profile)) => Ok(*profile),
-            other => panic!("{other:?}"),
+            other @ (Source::Profile(_) | Source::TencentDevice(_)) => panic!("{other:?}"),
         }
     }
 

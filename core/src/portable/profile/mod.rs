@@ -161,7 +161,7 @@ mod tests {
     fn tencent(file: &str) -> Result<TencentProfile, ProfileError> {
         match Source::parse(file.as_bytes())? {
             Source::Profile(Profile::Tencent(profile)) => Ok(profile),
-            other => panic!("{other:?}"),
+            other @ (Source::Profile(_) | Source::TencentDevice(_)) => panic!("{other:?}"),
         }
     }
 

@@ -15,6 +15,7 @@
 )]
 
 mod at;
+mod azure;
 mod broker;
 mod device;
 mod download;
@@ -41,7 +42,7 @@ pub struct Target {
 }
 
 /// All targets, in the order in which they run.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "frame", run: frame::run },
     Target { name: "packets", run: packets::run },
     Target { name: "session", run: session::run },
@@ -52,6 +53,7 @@ pub const TARGETS: [Target; 13] = [
     Target { name: "device", run: device::run },
     Target { name: "at", run: at::run },
     Target { name: "tencent", run: tencent::run },
+    Target { name: "azure", run: azure::run },
     Target { name: "rules", run: rules::run },
     Target { name: "download", run: download::run },
     Target { name: "update", run: update::run },

@@ -102,6 +102,10 @@ pub struct CentralArguments {
     /// How the board finds its modem (with `--link at`).
     #[arg(long, value_name = "STATE", default_value = "fresh")]
     pub modem: Standing,
+    /// Runs no board: waits for one that another program runs, such as a microcontroller in an emulator, at the TCP port
+    /// of the modem (with `--link at`).
+    #[arg(long)]
+    pub elsewhere: bool,
     /// How many times faster than it happens the story is told, 0.1 to 1000; 1 is real time (about a minute).
     #[arg(long, value_name = "N", default_value = "5")]
     pub speed: Speed,
@@ -114,6 +118,7 @@ impl From<&CentralArguments> for Told {
     fn from(arguments: &CentralArguments) -> Self {
         let link = match arguments.link {
             CentralLink::Mqtt => Link::Mqtt,
+            CentralLink::At if arguments.elsewhere => Link::Elsewhere(arguments.modem),
             CentralLink::At => Link::At(arguments.modem),
         };
         Self { link, speed: arguments.speed, port: arguments.port }

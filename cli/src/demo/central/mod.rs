@@ -37,12 +37,14 @@ pub struct Told {
 
 /// How the board reaches its cloud.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "the two links that there are")]
+#[allow(clippy::exhaustive_enums, reason = "the links that there are")]
 pub enum Link {
     /// By our own MQTT over TLS.
     Mqtt,
     /// By an `AnyCloud` modem, which is simulated and begins so.
     At(Standing),
+    /// By such a modem too; the board is another program, which finds the modem at a TCP port.
+    Elsewhere(Standing),
 }
 
 /// Tells the story, until it is over or `interrupt` is ready. Whatever was started has ended when this returns.
@@ -60,9 +62,14 @@ pub async fn tell(told: &Told, log: &Log, interrupt: &Interrupt) -> Result<(), F
     let memory = Memory::new()?;
     let bench = match told.link {
         Link::Mqtt => None,
-        Link::At(standing) => Some(Bench::start(&central, standing, log).await?),
+        Link::At(standing) => Some(Bench::start(&central, standing, modem::here(), log).await?),
+        Link::Elsewhere(standing) => Some(Bench::start(&central, standing, modem::port(), log).await?),
     };
-    let ended = perform(&stage, &central, bench.as_ref(), &memory, interrupt).await;
+    let ended = if let Link::Elsewhere(_) = told.link {
+        watch(&stage, &central, interrupt).await
+    } else {
+        perform(&stage, &central, bench.as_ref(), &memory, interrupt).await
+    };
     if ended == Err(Failure::Interrupted) {
         log.say("Ctrl-C: the board says good-bye.");
     }
@@ -81,6 +88,7 @@ fn introduce(told: &Told, log: &Log) {
     let link = match told.link {
         Link::Mqtt => "its own MQTT over TLS",
         Link::At(_) => "an AnyCloud modem on a serial line (-v shows each AT line)",
+        Link::Elsewhere(_) => "an AnyCloud modem; the board is another program",
     };
     log.say(format_args!("A board with a thermometer and LEDs goes to Azure IoT Central by {link}."));
     if told.speed != Speed::REAL {
@@ -116,6 +124,14 @@ async fn perform(
     let board = Curiosity { stage, who: DEVICE.to_owned(), config, way, store };
     select! {
         lived = board.live() => lived,
+        attended = central.attend(stage) => attended,
+        () = interrupt.first() => Err(Failure::Interrupted),
+    }
+}
+
+/// The story with a board that someone else runs.
+async fn watch(stage: &Stage, central: &Central, interrupt: &Interrupt) -> Result<(), Failure> {
+    select! {
         attended = central.attend(stage) => attended,
         () = interrupt.first() => Err(Failure::Interrupted),
     }

@@ -36,6 +36,16 @@ pub enum Standing {
     Connected,
 }
 
+/// The serial line for a board of ours: a pseudo-terminal, where there are such.
+pub(super) fn here() -> Wanted {
+    if cfg!(unix) { Wanted::Pty } else { port() }
+}
+
+/// The serial line for a board that someone else runs: a TCP port.
+pub(super) fn port() -> Wanted {
+    Config::default().serial
+}
+
 /// The modem, and where its serial line is.
 pub(super) struct Bench {
     bridge: Bridge,
@@ -43,7 +53,12 @@ pub(super) struct Bench {
 
 impl Bench {
     /// Switches the modem on.
-    pub(super) async fn start(central: &Central, standing: Standing, log: &Log) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        central: &Central,
+        standing: Standing,
+        serial: Wanted,
+        log: &Log,
+    ) -> Result<Self, Failure> {
         let broken = |why: &dyn Display| Failure::Start(format!("the simulated modem cannot start: {why}"));
         let (ssid, passphrase) = NETWORK;
         let modem = simulated::Config {
@@ -65,7 +80,7 @@ impl Bench {
         let device = central.device();
         let config = Config {
             modem,
-            serial: if cfg!(unix) { Wanted::Pty } else { Config::default().serial },
+            serial,
             hosts: vec![(PROVISIONING.to_owned(), central.addr()), (HUB.to_owned(), central.addr())],
             keys: Some(Keys {
                 roots: central.authority(),

@@ -5,4 +5,5 @@
 extern crate alloc;
 
 pub mod board;
+pub mod memory_flash;
 pub mod parameters;

@@ -1,7 +1,10 @@
 //! Where a story is played: the local cloud on one side, the emulated board on the other, both as children whose lines
 //! are heard in one place.
 
-use super::{story::Story, text};
+use super::{
+    story::{Cloud, Story},
+    text,
+};
 use crate::run::Project;
 use anyhow::{Context as _, Result, bail};
 use std::{
@@ -19,6 +22,18 @@ const LIMIT: Duration = Duration::from_mins(1);
 const BOARD: &str = "mps2-an386";
 /// What the host's 127.0.0.1 is called inside.
 const HOST: &str = "10.0.2.2";
+
+/// How many times faster than it happens the demo is told.
+const SPEED: &str = "5";
+/// The demo's own network, service and device.
+const CENTRAL: [(&str, &str); 6] = [
+    ("ssid", "your_SSID"),
+    ("passphrase", "your_PASSPHRASE"),
+    ("ntp", "pool.ntp.org"),
+    ("scope", "0ne00ABCDEF"),
+    ("device", "sn0123FE0CF960432D01"),
+    ("speed", SPEED),
+];
 
 /// Who said a line.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -45,11 +60,12 @@ impl Drop for Actor {
 pub(super) fn play(project: &Project, story: &Story, image: &Path) -> Result<()> {
     let folder = project.target_dir().join("firmware/cloud");
     let (tell, news) = channel();
-    let mut cloud = start_cloud(project, &folder, &tell)?;
+    let mut cloud = start_cloud(project, story.cloud, &folder, &tell)?;
     let mut orders = cloud.0.stdin.take().context("the cloud takes orders")?;
     let mut said = Vec::new();
-    let address = address(&news, story.scheme, &mut said)?;
-    let mut board = start_board(image, &parameters(&folder, &address)?, &tell)?;
+    let port = port(&news, story.cloud, &mut said)?;
+    let mut board = start_board(image, story.cloud, &port, &parameters(story.cloud, &folder, &port)?, &tell)?;
+    let ends = if story.cloud == Cloud::Central { Who::Cloud } else { Who::Board };
     let until = now() + LIMIT;
     let mut turns = story.turns.iter();
     let mut turn = turns.next();
@@ -62,7 +78,8 @@ pub(super) fn play(project: &Project, story: &Story, image: &Path) -> Result<()>
                     turn = turns.next();
                 }
             }
-            Ok((Who::Board, None)) => break,
+            Ok((who, None)) if who == ends => break,
+            Ok((Who::Board, None)) => bail!("the emulator has ended too early; the cloud said:\n{}", said.join("\n")),
             Ok((Who::Cloud, line)) => said.extend(line),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 bail!(
@@ -73,13 +90,13 @@ pub(super) fn play(project: &Project, story: &Story, image: &Path) -> Result<()>
             }
         }
     }
-    let status = board.0.wait()?;
+    let status = if ends == Who::Board { board.0.wait()? } else { cloud.0.wait()? };
     // What the cloud heard last is on its way.
     while let Ok((_, line)) = news.recv_timeout(Duration::from_millis(300)) {
         said.extend(line);
     }
     if !status.success() {
-        bail!("the firmware ended with {status}; the cloud said:\n{}", said.join("\n"));
+        bail!("it ended with {status}; the cloud said:\n{}", said.join("\n"));
     }
     if let Some((begin, _)) = turn {
         bail!("the board never said `{begin}`");
@@ -93,20 +110,37 @@ pub(super) fn play(project: &Project, story: &Story, image: &Path) -> Result<()>
     Ok(())
 }
 
-fn start_cloud(project: &Project, folder: &Path, tell: &Sender<News>) -> Result<Actor> {
+fn start_cloud(project: &Project, cloud: Cloud, folder: &Path, tell: &Sender<News>) -> Result<Actor> {
     let program = project.target_dir().join("debug/skytether");
     let mut command = project.program(&program);
-    command.args(["sim", "-v", "--dir"]).arg(folder).stdin(Stdio::piped());
+    match cloud {
+        Cloud::Home(_) => command.args(["sim", "-v", "--dir"]).arg(folder),
+        Cloud::Central => command.args(["demo", "central", "--link", "at", "--elsewhere", "--speed", SPEED]),
+    };
+    command.stdin(Stdio::piped());
     start(command, Who::Cloud, tell).with_context(|| program.display().to_string())
 }
 
-fn start_board(image: &Path, parameters: &[(String, String)], tell: &Sender<News>) -> Result<Actor> {
+fn start_board(
+    image: &Path,
+    cloud: Cloud,
+    port: &str,
+    parameters: &[(String, String)],
+    tell: &Sender<News>,
+) -> Result<Actor> {
     // A comma in a value is doubled there.
     let arguments: Vec<_> =
         parameters.iter().map(|(key, value)| format!(",arg={key}={}", value.replace(',', ",,"))).collect();
     let mut command = Command::new("qemu-system-arm");
-    command.args(["-M", BOARD, "-display", "none", "-monitor", "none", "-serial", "none"]);
-    command.args(["-nic", "user,model=lan9118", "-semihosting-config"]);
+    command.args(["-M", BOARD, "-display", "none", "-monitor", "none", "-serial"]);
+    match cloud {
+        Cloud::Home(_) => command.args(["none", "-nic", "user,model=lan9118"]),
+        // The network chip is there, and leads nowhere.
+        Cloud::Central => {
+            command.arg(format!("tcp:127.0.0.1:{port},nodelay=on")).args(["-nic", "user,model=lan9118,restrict=on"])
+        }
+    };
+    command.arg("-semihosting-config");
     command.arg(format!("enable=on,target=native,arg=firmware{}", arguments.concat())).arg("-kernel").arg(image);
     command.stdin(Stdio::null());
     start(command, Who::Board, tell).context("qemu-system-arm")
@@ -134,23 +168,30 @@ fn hear(from: Option<impl Read>, who: Who, tell: &Sender<News>, is_error: bool) 
     }
 }
 
-/// Waits for the cloud to be ready; the port of one of its addresses.
-fn address(news: &Receiver<News>, scheme: &str, said: &mut Vec<String>) -> Result<String> {
-    let begin = format!("{scheme}://127.0.0.1:");
+/// Waits for the cloud to be ready; the port that the board is to find it at.
+fn port(news: &Receiver<News>, cloud: Cloud, said: &mut Vec<String>) -> Result<String> {
+    let (begin, last) = match cloud {
+        Cloud::Home(scheme) => (format!("{scheme}://127.0.0.1:"), "Ready."),
+        Cloud::Central => ("tcp://127.0.0.1:".to_owned(), "A simulated AnyCloud modem"),
+    };
     let mut port = None;
     while let Ok((_, Some(line))) = news.recv_timeout(Duration::from_secs(20)) {
-        port = port.or_else(|| line.trim().strip_prefix(&begin).map(str::to_owned));
-        let ready = line.starts_with("Ready.");
+        let digits = |rest: &str| rest.chars().take_while(char::is_ascii_digit).collect::<String>();
+        port = port.or_else(|| line.split_once(&begin).map(|(_, rest)| digits(rest)));
+        let ready = line.starts_with(last);
         said.push(line);
         if ready {
-            return port.with_context(|| format!("the cloud has no {scheme} port:\n{}", said.join("\n")));
+            return port.with_context(|| format!("the cloud names no {begin}…:\n{}", said.join("\n")));
         }
     }
     bail!("the cloud does not start:\n{}", said.join("\n"));
 }
 
 /// What the firmware is told: where the cloud is, and who it is there.
-fn parameters(folder: &Path, port: &str) -> Result<Vec<(String, String)>> {
+fn parameters(cloud: Cloud, folder: &Path, port: &str) -> Result<Vec<(String, String)>> {
+    if cloud == Cloud::Central {
+        return Ok(CENTRAL.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec());
+    }
     let device = text(&folder.join("aircond_device_info.json"))?;
     let field = |name: &str| {
         let rest = device.split_once(&format!("\"{name}\""))?.1;

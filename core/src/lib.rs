@@ -92,6 +92,7 @@ mod auth;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod backoff;
+mod checksum;
 pub mod cloud;
 pub mod device;
 #[cfg(feature = "download")]

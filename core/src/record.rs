@@ -15,7 +15,7 @@ pub fn is_damaged(record: &[u8]) -> bool {
     let Some((head, body)) = record.split_first_chunk::<13>() else { return true };
     let [b'S', b'K', b'Y', _, version, l0, l1, l2, l3, c0, c1, c2, c3] = *head else { return true };
     let (len, crc) = (u32::from_be_bytes([l0, l1, l2, l3]), u32::from_be_bytes([c0, c1, c2, c3]));
-    version == VERSION && (usize::try_from(len) != Ok(body.len()) || crc32fast::hash(body) != crc)
+    version == VERSION && (usize::try_from(len) != Ok(body.len()) || crate::checksum::crc32(body) != crc)
 }
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod tests {
         let mut record = b"SKYT".to_vec();
         record.push(version);
         record.extend_from_slice(&u32::try_from(body.len()).unwrap().to_be_bytes());
-        record.extend_from_slice(&crc32fast::hash(body).to_be_bytes());
+        record.extend_from_slice(&crate::checksum::crc32(body).to_be_bytes());
         record.extend_from_slice(body);
         record
     }

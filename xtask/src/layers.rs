@@ -19,7 +19,7 @@ struct Layer {
 const LAYERS: [Layer; 11] = [
     Layer {
         name: "ground",
-        modules: &["time", "rng", "secret", "limits", "json", "record"],
+        modules: &["checksum", "time", "rng", "secret", "limits", "json", "record"],
         below: &[],
         siblings: true,
     },

@@ -16,6 +16,7 @@ mod peers;
 mod report;
 mod rules;
 mod run;
+mod size;
 mod source;
 mod stages;
 
@@ -68,6 +69,8 @@ enum Command {
     ///
     /// Installs the emulator, a linker and a compiler for Cortex-M where that is possible.
     Firmware,
+    /// Measure the flash that the core takes on a Cortex-M4F, alone and with each cloud, and print the table.
+    Size,
     /// Measure codec, session and whole clients beside their peers, and print the tables.
     ///
     /// Builds several hundred crates the first time. Instruction counts need valgrind, some rows mosquitto or a Python
@@ -106,6 +109,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             println!("{outcome}");
             Ok(true)
         }
+        Command::Size => size::run(&Project::new(root, true)),
         Command::Firmware => {
             let outcome = firmware::run(&Project::new(root, true))?;
             println!("{outcome}");

@@ -184,7 +184,7 @@ impl Request {
     fn new(component: Option<&str>, name: &str, rid: Rid<'_>, payload: &[u8]) -> Self {
         // No component of a name has an asterisk; the first one parts it from the method.
         let name = format!("{}*{name}", component.unwrap_or_default());
-        let (len, sum) = (payload.len(), crc32fast::hash(payload));
+        let (len, sum) = (payload.len(), crate::checksum::crc32(payload));
         Self { rid: rid.as_str().into(), name: name.into(), len, sum }
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn seal(whose: &Provisioning, home: &Home) -> Vec<u8> {
     record.extend_from_slice(MAGIC);
     record.push(VERSION);
     record.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-    record.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
+    record.extend_from_slice(&crate::checksum::crc32(&body).to_be_bytes());
     record.extend_from_slice(&body);
     record
 }
@@ -72,7 +72,7 @@ pub(super) fn open(record: &[u8], whose: &Provisioning) -> Result<Home, Unusable
     if len.and_then(|len| usize::try_from(len).ok()) != Some(read.0.len()) {
         return Err(worthless("the record is cut off"));
     }
-    if crc != Some(crc32fast::hash(read.0)) {
+    if crc != Some(crate::checksum::crc32(read.0)) {
         return Err(worthless("the record is damaged"));
     }
     let damaged = worthless("the record is damaged");
@@ -173,7 +173,7 @@ mod tests {
         fn r_1_no_record_makes_the_reader_panic(body in proptest::collection::vec(any::<u8>(), 0..80)) {
             let mut record = b"SKYH\x01".to_vec();
             record.extend_from_slice(&u32::try_from(body.len()).unwrap().to_be_bytes());
-            record.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
+            record.extend_from_slice(&crate::checksum::crc32(&body).to_be_bytes());
             record.extend_from_slice(&body);
             let _ = open(&record, &whose("a-1"));
             let _ = open(&body, &whose("a-1"));

@@ -82,7 +82,7 @@ impl Record {
         record.extend_from_slice(MAGIC);
         record.push(VERSION);
         record.extend(u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-        record.extend(crc32fast::hash(&body).to_be_bytes());
+        record.extend(crate::checksum::crc32(&body).to_be_bytes());
         record.extend_from_slice(&body);
         record
     }
@@ -150,7 +150,7 @@ fn unwrap(record: &[u8]) -> Result<&[u8], &'static str> {
     if len.and_then(|len| usize::try_from(len).ok()) != Some(read.0.len()) {
         return Err("the record of the download is cut off");
     }
-    if crc != Some(crc32fast::hash(read.0)) {
+    if crc != Some(crate::checksum::crc32(read.0)) {
         return Err("the record of the download is damaged");
     }
     Ok(read.0)
@@ -265,7 +265,7 @@ mod tests {
             let mut sealed = MAGIC.to_vec();
             sealed.push(VERSION);
             sealed.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
-            sealed.extend(crc32fast::hash(&body).to_be_bytes());
+            sealed.extend(crate::checksum::crc32(&body).to_be_bytes());
             sealed.extend_from_slice(&body);
             let _ = Record::open(&sealed, "d");
         }

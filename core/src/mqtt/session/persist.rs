@@ -133,7 +133,7 @@ pub(super) fn seal(client_id: &str, next_id: u16, inbound: &Inbound, app: &Outbo
     record.extend_from_slice(MAGIC);
     record.push(VERSION);
     record.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
-    record.extend_from_slice(&crc32fast::hash(&body).to_be_bytes());
+    record.extend_from_slice(&crate::checksum::crc32(&body).to_be_bytes());
     record.extend_from_slice(&body);
     record
 }
@@ -200,7 +200,7 @@ fn unwrap(record: &[u8]) -> Result<&[u8], &'static str> {
     if len.and_then(|len| usize::try_from(len).ok()) != Some(read.0.len()) {
         return Err("the record is cut off");
     }
-    if crc != Some(crc32fast::hash(read.0)) {
+    if crc != Some(crate::checksum::crc32(read.0)) {
         return Err("the record is damaged");
     }
     Ok(read.0)

@@ -84,6 +84,11 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Engine<'a, X, 
         }
     }
 
+    /// The machine's clock starts now.
+    pub(crate) fn begin(&mut self) {
+        self.start = embassy_time::Instant::now();
+    }
+
     pub(crate) fn now(&self) -> Instant {
         Instant(self.start.elapsed().as_millis())
     }

@@ -33,7 +33,8 @@
 //!     let device = Device::new(session, cloud, device::Config::default(), seed, Instant::ZERO);
 //!     let (mut read, mut write) = ([0; 512], [0; 512]);
 //!     let buffers = Buffers { read: &mut read, write: &mut write };
-//!     Runner::new(device, connector, &CHANNELS, &WALL, buffers).run().await;
+//!     let mut runner = Runner::new(device, connector, &CHANNELS, &WALL, buffers);
+//!     runner.run().await;
 //! }
 //!
 //! /// The application's own task.

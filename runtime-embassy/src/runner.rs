@@ -44,10 +44,12 @@ pub struct Buffers<'b> {
 
 /// Drives one machine. [`Runner::run`] is the task; spawn it on any executor.
 ///
-/// Everything happens on that one task, which is not `Send` where the connector's halves are not.
+/// Everything happens on that one task, which is not `Send` where the connector's halves are not. The machine stays where
+/// the runner is: keep the runner in one place (a `static`, or the argument of its task), since each `async` function that
+/// it is moved through holds room for it once more.
 #[must_use = "nothing happens until `run` is awaited"]
 pub struct Runner<'a, X: RawMutex, M: Machine, K, S, B, const COMMANDS: usize, const EVENTS: usize> {
-    machine: M,
+    desk: Desk<'a, X, M, COMMANDS, EVENTS>,
     connector: K,
     channels: &'a Channels<X, M, COMMANDS, EVENTS>,
     wall: &'a Wall,
@@ -70,7 +72,8 @@ impl<'a, X: RawMutex, M: Machine, K: Connector, const COMMANDS: usize, const EVE
         wall: &'a Wall,
         buffers: Buffers<'a>,
     ) -> Self {
-        Self { machine, connector, channels, wall, buffers, store: NoStore, web: NoWeb }
+        let desk = Desk::new(machine, channels, wall);
+        Self { desk, connector, channels, wall, buffers, store: NoStore, web: NoWeb }
     }
 }
 
@@ -79,35 +82,33 @@ impl<'a, X: RawMutex, M: Machine, K: Connector, S: Store, B: Web, const COMMANDS
 {
     /// Keeps values and files in `store`.
     pub fn with_store<T: Store>(self, store: T) -> Runner<'a, X, M, K, T, B, COMMANDS, EVENTS> {
-        let Self { machine, connector, channels, wall, buffers, web, .. } = self;
-        Runner { machine, connector, channels, wall, buffers, store, web }
+        let Self { desk, connector, channels, wall, buffers, web, .. } = self;
+        Runner { desk, connector, channels, wall, buffers, store, web }
     }
 
     /// Makes HTTP exchanges by `web`.
     pub fn with_web<T: Web>(self, web: T) -> Runner<'a, X, M, K, S, T, COMMANDS, EVENTS> {
-        let Self { machine, connector, channels, wall, buffers, store, .. } = self;
-        Runner { machine, connector, channels, wall, buffers, store, web }
+        let Self { desk, connector, channels, wall, buffers, store, .. } = self;
+        Runner { desk, connector, channels, wall, buffers, store, web }
     }
 
     /// Drives the machine until it is closed, by [`Handle::close`](crate::Handle::close). Dropped before, it drops the
-    /// connection without a farewell, and every command under way ends as [`Gone`](crate::SendError::Gone).
-    pub async fn run(self) {
-        let Self { machine, connector, channels, wall: told, buffers, store, web } = self;
+    /// connection without a farewell, and every command under way ends as [`Gone`](crate::SendError::Gone). A runner runs
+    /// once: its machine does not live again.
+    pub async fn run(&mut self) {
+        let Self { desk, connector, channels, wall: told, buffers, store, web } = self;
+        let (desk, told) = (&*desk, *told);
         channels.begin();
         let _end = End(channels);
-        let desk = Desk::new(machine, channels, told);
-        let store = Mutex::<NoopRawMutex, S>::new(store);
-        desk.with(|engine| engine.feed(Input::Tick));
+        let store = Mutex::<NoopRawMutex, &mut S>::new(store);
+        desk.with(|engine| {
+            engine.begin();
+            engine.feed(Input::Tick);
+        });
         // Who reads comes before who tells the time: see `time::show_unseen`.
         let mut parts = pin!(join(
-            line(&desk, connector, buffers.read, buffers.write),
-            join5(
-                deadlines(&desk),
-                jobs(&desk, &store),
-                exchanges(&desk, web, &store),
-                wall(&desk, told),
-                commands(&desk),
-            ),
+            line(desk, connector, buffers.read, buffers.write),
+            join5(deadlines(desk), jobs(desk, &store), exchanges(desk, web, &store), wall(desk, told), commands(desk),),
         ));
         poll_fn(|cx| {
             for _ in 0..ROUNDS {

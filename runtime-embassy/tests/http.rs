@@ -104,10 +104,10 @@ async fn exchange(mut exchange: Exchange, path: &str, answer: Vec<u8>, file: Fil
     let machine = Script { first, ..Script::new() };
     let channels: &'static Channels<NoopRawMutex, Script, 2, 4> = Box::leak(Box::default());
     let buffers = Buffers { read: leak(64), write: leak(64) };
-    let runner = Runner::new(machine, Wires::default(), channels, wall(), buffers)
+    let mut runner = Runner::new(machine, Wires::default(), channels, wall(), buffers)
         .with_store(file)
         .with_web(Http::new(Tcp, leak(512), leak(100)));
-    let task = spawn_local(runner.run());
+    let task = spawn_local(async move { runner.run().await });
     let mut events = channels.events();
     let mut told = Vec::new();
     while !told.last().is_some_and(|last: &String| last == "End" || last.starts_with("Failed")) {

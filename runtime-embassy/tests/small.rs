@@ -50,7 +50,7 @@ fn small(wires: Wires, read: usize, limits: Limits) -> Small {
     let channels: &'static Channels<NoopRawMutex, Machine, 4, 5> = Box::leak(Box::default());
     let wall: &'static Wall = Box::leak(Box::default());
     let buffers = Buffers { read: leak(read), write: leak(64) };
-    let task = spawn(Runner::new(device, wires, channels, wall, buffers).run());
+    let task = spawn(async move { Runner::new(device, wires, channels, wall, buffers).run().await });
     Small { handle: channels.handle(), events: channels.events(), _task: task }
 }
 

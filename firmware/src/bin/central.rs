@@ -78,7 +78,7 @@ async fn life(
     store: &mut impl Store,
     story: Story,
 ) -> Duration {
-    let runner = Runner::new(device, serial, &CHANNELS, &WALL, buffers).with_store(store);
+    let mut runner = Runner::new(device, serial, &CHANNELS, &WALL, buffers).with_store(store);
     // A fleet spreads its first connections over a second or two; here there is one device.
     CHANNELS.handle().reconnect_now();
     join(runner.run(), application(story)).await.1

@@ -29,7 +29,7 @@ use skytether_core::{
     },
     time::{Instant, UnixMillis},
 };
-use skytether_embassy::{Buffers, Channels, Connector, Conversation, Net, Runner, Wall};
+use skytether_embassy::{Buffers, Channels, Connector, Conversation, Net, NoStore, NoWeb, Runner, Wall};
 use skytether_firmware::{
     board::{self, ethernet::Ethernet, semihosting},
     parameters::Parameters,
@@ -70,6 +70,7 @@ async fn network(mut runner: NetRunner<'static, Ethernet>) {
 #[embassy_executor::task]
 async fn begin(spawner: Spawner) {
     static MEMORY: StaticCell<Memory> = StaticCell::new();
+    static RUNNER: StaticCell<Drive> = StaticCell::new();
     let memory = MEMORY.init_with(|| Memory {
         stack: StackResources::new(),
         socket_in: [0; 2048],
@@ -96,8 +97,8 @@ async fn begin(spawner: Spawner) {
     let buffers = Buffers { read: &mut memory.read, write: &mut memory.write };
     #[cfg(feature = "tls")]
     let net = secure::Tls::new(net, secure::config(&parameters), &mut memory.records_in, &mut memory.records_out);
-    let device = device(&parameters, seed);
-    spawner.spawn(drive(device, net, buffers).expect("there is one device"));
+    let runner = RUNNER.init_with(|| Runner::new(device(&parameters, seed), net, &CHANNELS, &WALL, buffers));
+    spawner.spawn(drive(runner).expect("there is one device"));
     let done = with_timeout(Duration::from_secs(30), application()).await;
     hprintln!("heap {} bytes at the end", board::heap_used());
     board::exit(done == Ok(true));
@@ -124,13 +125,11 @@ impl Connector for At {
     }
 }
 
-#[embassy_executor::task]
-async fn drive(device: Machine, connector: Connection, buffers: Buffers<'static>) {
-    run(device, connector, buffers).await;
-}
+type Drive = Runner<'static, CriticalSectionRawMutex, Machine, Connection, NoStore, NoWeb, 2, 4>;
 
-async fn run(device: Machine, connector: impl Connector, buffers: Buffers<'static>) {
-    Runner::new(device, connector, &CHANNELS, &WALL, buffers).run().await;
+#[embassy_executor::task]
+async fn drive(runner: &'static mut Drive) {
+    runner.run().await;
 }
 
 /// The device, with the limits of a small one.

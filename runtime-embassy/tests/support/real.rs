@@ -136,7 +136,7 @@ impl Client {
     pub fn over(machine: Machine, connector: impl Connector + 'static, wall: &'static Wall) -> Self {
         let shared = shared();
         let buffers = Buffers { read: leak(512), write: leak(512) };
-        let task = spawn_local(Runner::new(machine, connector, shared, wall, buffers).run());
+        let task = spawn_local(async move { Runner::new(machine, connector, shared, wall, buffers).run().await });
         Self { handle: shared.handle(), events: shared.events(), task }
     }
 

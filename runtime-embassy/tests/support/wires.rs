@@ -100,8 +100,8 @@ pub fn start_over<K: Connector + 'static, const C: usize, const E: usize>(
     let channels: &'static Channels<NoopRawMutex, Script, C, E> = Box::leak(Box::default());
     let wall: &'static Wall = Box::leak(Box::default());
     let buffers = Buffers { read: leak(sizes.read), write: leak(sizes.write) };
-    let runner = Runner::new(machine, connector, channels, wall, buffers);
-    let task = spawn(runner.run());
+    let mut runner = Runner::new(machine, connector, channels, wall, buffers);
+    let task = spawn(async move { runner.run().await });
     World { handle: channels.handle(), events: channels.events(), wall, task, log, wires: wires.clone() }
 }
 

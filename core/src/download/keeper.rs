@@ -16,6 +16,7 @@ pub(super) struct Keeper {
     now: Epoch,
     asked: Epoch,
     storing: Option<Epoch>,
+    safe: Epoch,
 }
 
 impl Keeper {
@@ -40,7 +41,21 @@ impl Keeper {
     }
 
     /// The write that was under way is done; says up to which state.
-    pub(super) fn done(&mut self) -> Option<Epoch> {
-        self.storing.take()
+    pub(super) fn done(&mut self, good: bool) -> Option<Epoch> {
+        let epoch = self.storing.take()?;
+        if good {
+            self.safe = epoch;
+        }
+        Some(epoch)
+    }
+
+    /// Whether a state is stored.
+    pub(super) fn is_safe(&self, epoch: Epoch) -> bool {
+        epoch <= self.safe
+    }
+
+    /// Whether something is being stored or waits for it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.storing.is_some() || self.asked != self.now
     }
 }

@@ -39,6 +39,8 @@ pub struct Download {
     renewals: u8,
     meter: Meter,
     noted: Option<Epoch>,
+    /// The record that says that the slot holds nothing: it is stored before the slot is written from its start.
+    cleared: Epoch,
     news: VecDeque<News>,
     /// When the oldest of `news` came up.
     said: Instant,
@@ -100,6 +102,7 @@ impl Download {
             renewals: 0,
             meter: Meter::default(),
             noted: None,
+            cleared: Epoch::default(),
             news: VecDeque::new(),
             said: Instant::ZERO,
         }
@@ -329,7 +332,7 @@ impl Download {
             }
             return;
         }
-        let Some(epoch) = self.keeper.done() else { return };
+        let Some(epoch) = self.keeper.done(done.is_ok()) else { return };
         if self.noted.is_some_and(|noted| noted <= epoch) {
             self.noted = None;
             self.say(cx, News::Noted(done));
@@ -344,7 +347,8 @@ impl Download {
                 self.state = State::Ready;
                 self.say(cx, News::Ready);
             }
-            (Ok(()), Stage::Verified | Stage::UnderWay) => {
+            (Ok(()), Stage::UnderWay) => self.request(cx),
+            (Ok(()), Stage::Verified) => {
                 self.state = State::Judging;
                 self.say(cx, News::Judge);
             }
@@ -366,7 +370,8 @@ impl Download {
         self.meter = Meter::new(cx.now, self.offset);
         let (stage, judged) = (kept.stage, job.judged);
         self.record.kept = Some(kept);
-        self.keeper.touch();
+        let epoch = self.keeper.touch();
+        self.cleared = if self.offset == 0 { epoch } else { Epoch::default() };
         if let Some((size, room)) = no_room {
             self.fail(cx, Fault::NoRoom { size, room });
             return;
@@ -383,6 +388,14 @@ impl Download {
         let Some(job) = &self.job else { return };
         if self.total() == Some(self.offset) && self.offset > 0 {
             self.verify(cx);
+            return;
+        }
+        if self.offset == 0 && !self.keeper.is_safe(self.cleared) {
+            // Else a power cut could leave an older record over the start of this content.
+            if !self.keeper.is_busy() {
+                self.cleared = self.keeper.touch();
+            }
+            self.state = State::Storing(self.cleared, Stage::UnderWay);
             return;
         }
         match self.options.rules.admit(&job.url) {
@@ -446,6 +459,7 @@ impl Download {
         self.offset = 0;
         self.meter = Meter::new(cx.now, 0);
         self.checkpoint(cx.now);
+        self.cleared = self.keeper.touch();
         self.pause(cx, u32::from(restarts) - 1, None);
     }
 

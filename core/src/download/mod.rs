@@ -17,7 +17,9 @@
 //! SHA-1 and MD5 go on from a saved state, so that nothing has to be read back. A state that this build cannot go on
 //! from starts the download anew. The record is written at the start, after each 64 KiB or 64th part of the whole
 //! (whichever is more), at each break, and before anything is said to be verified or ready: at most about 70 times a
-//! download that nothing disturbs. Bytes that were safe beyond the last record are fetched again. The record also holds
+//! download that nothing disturbs. Nothing is asked for from the start before the
+//! record that says so is stored, since an older one would then stand over new content. Bytes that were safe beyond the
+//! last record are fetched again. The record also holds
 //! a note of the cloud's, so that both change in one write: what is installed, rebooted and confirmed is the cloud's part.
 //!
 //! **What is wrong content :** another size, another digest, a body too short or too long, a whole where a range

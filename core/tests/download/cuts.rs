@@ -114,6 +114,21 @@ fn r_100_power_cuts_in_a_row_get_on_and_end() {
     }
 }
 
+/// Where it is not so, a power cut leaves a record of the old content over the start of the new one.
+#[test]
+fn r_100_a_slot_is_written_from_its_start_only_once_the_record_says_that_it_holds_nothing() {
+    let mut rig = Rig::fetching(LEN, [Turn::Break(9), Turn::Wrong, Turn::Whole]);
+    rig.slow_store = true;
+    rig.succeeds();
+    assert_eq!(rig.ranges(), [None, Some(9), None]);
+    let mut rig = Rig::fetching(LEN, []);
+    rig.turn();
+    assert_eq!(rig.ranges(), [], "the record is being written");
+    rig.broken_store = true;
+    rig.fails(skytether_core::download::Fault::Storage);
+    assert_eq!(rig.ranges(), []);
+}
+
 #[test]
 fn r_96_the_record_is_written_about_70_times_at_most() {
     let content = content(1_000_000);

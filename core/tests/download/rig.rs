@@ -295,6 +295,8 @@ impl Rig {
             Action::Delete(Key::Ota) => self.ops.push_back(Op::Store(None)),
             Action::Exchange(id, exchange) => {
                 assert_eq!(exchange.sink, Sink::Slot(Slot(1)), "no other slot is written");
+                let storing = self.ops.iter().any(|op| matches!(op, Op::Store(_)));
+                assert!(exchange.range.is_some() || !storing, "an older record would stand over new content");
                 let mut at = exchange.range.unwrap_or(0);
                 let mut is_content = false;
                 for part in self.server.answer(&exchange) {

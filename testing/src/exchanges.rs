@@ -415,9 +415,11 @@ pub fn r_145_a_device_closes_at_once_though_an_exchange_is_under_way<R: Runtime>
     device.send(begin(1, get(silent.url(), Sink::Memory(1))));
     device.send(begin(2, get(endless.url(), Sink::Memory(usize::MAX))));
     assert!(matches!(next(&mut device), Heard::Head(..)));
+    until("no request", || silent.requests().len() == 1);
     let begin = Instant::now();
     device.close();
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    // Whoever waits for an exchange waits for ever: this is the time of a loaded machine.
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     until("a connection is left over", || silent.ended() + endless.ended() == 2);
 }
 

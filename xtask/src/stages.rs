@@ -179,8 +179,25 @@ fn deny(project: &Project) -> Result<Outcome> {
 }
 
 /// The vector files, and of each the kinds that the project offers so far.
-const VECTORS: [(&str, &[&str]); 3] = [
+const VECTORS: [(&str, &[&str]); 4] = [
     ("anycloud.json", &["parse", "encode", "session"]),
+    (
+        "azure.json",
+        &[
+            "sas",
+            "derive",
+            "username",
+            "connection_string",
+            "dps_session",
+            "build_topic",
+            "parse_topic",
+            "ack",
+            "twin_sync",
+            "duration",
+            "adu_report",
+            "adu_ack",
+        ],
+    ),
     ("mqtt-client-transcripts.json", &["3.1.1", "varint", "varint_bad", "utf8", "topic_match", "filter_valid"]),
     (
         "tencent.json",

@@ -5,11 +5,12 @@ use crate::bench::{Bench, Done, device_config};
 use serde_json::{Value, json};
 use skytether_core::{
     azure::{
-        Answer, Command, Event,
+        Answer, Command, Event, Telemetry,
         pnp::Ack,
         twin::{Desired, Twin},
     },
     io::{Failure, Machine as _, Rejected, Tag},
+    link::QoS,
 };
 
 fn body(version: u64, desired: &Value) -> String {
@@ -396,4 +397,54 @@ fn r_5_all_that_waits_ends_with_the_device() {
     }
     assert_eq!(open, []);
     assert!(bench.device.is_closed());
+}
+
+#[test]
+fn an_answer_to_a_command_that_a_gap_has_overtaken_tells_no_old_version_anew() {
+    let mut bench = Bench::in_step();
+    bench.command(&Command::GetTwin).unwrap();
+    let early = bench.rid_of_get();
+    change(&mut bench, 2, &json!({"a": 2}));
+    change(&mut bench, 4, &json!({"a": 4}));
+    let rid = bench.rid_of_get();
+    assert_eq!(desired(&mut bench), [(2, false, json!({"a": 2}))]);
+    bench.twin(&early, &body(1, &json!({})));
+    assert_eq!((bench.done().len(), desired(&mut bench)), (1, vec![]));
+    bench.twin(&rid, &body(4, &json!({"a": 4, "b": 3})));
+    assert_eq!(desired(&mut bench), [(4, true, json!({"a": 4, "b": 3}))]);
+}
+
+#[test]
+fn r_74_a_busy_hub_is_sent_telemetry_more_slowly() {
+    let mut bench = Bench::in_step();
+    bench.heard();
+    bench.command(&Command::Report(json!({"a": 1}))).unwrap();
+    let (rid, _) = bench.patch();
+    let burst = |bench: &mut Bench| {
+        for _ in 0..200 {
+            let message = Telemetry::bytes(&b"x"[..]).qos(QoS::AtMostOnce);
+            bench.command(&Command::Telemetry(message)).unwrap();
+        }
+        bench.heard().len()
+    };
+    assert_eq!(burst(&mut bench), 200);
+    bench.status(429, &rid);
+    assert!(burst(&mut bench) < 200);
+    bench.wait(10_000);
+    assert!(bench.heard().len() > 100, "later, not never");
+}
+
+#[test]
+fn a_twin_that_was_made_anew_counts_from_the_beginning() {
+    let mut bench = Bench::new(device_config());
+    let rid = bench.rid_of_get();
+    bench.twin(&rid, &body(9, &json!({"a": 9})));
+    bench.reconnect();
+    let rid = bench.rid_of_get();
+    bench.twin(&rid, &body(2, &json!({"a": 2})));
+    change(&mut bench, 3, &json!({"a": 3}));
+    assert_eq!(
+        desired(&mut bench),
+        [(9, true, json!({"a": 9})), (2, true, json!({"a": 2})), (3, false, json!({"a": 3}))]
+    );
 }

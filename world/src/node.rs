@@ -13,7 +13,7 @@ use skytether_core::{
     time::Instant,
 };
 use skytether_simulator::{
-    broker::ConnId,
+    broker::{ConnId, policy::Peer},
     modem::{self, Modem},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +70,8 @@ pub(crate) struct Node<M: Resident> {
     pub(crate) birth: Box<dyn FnMut(Birth) -> M>,
     pub(crate) life: u32,
     pub(crate) conn: Option<ConnId>,
+    /// What the broker gets to know of its pipes.
+    pub(crate) peer: Peer,
     /// What is at the other end of its serial line.
     pub(crate) module: Option<Box<Module>>,
     /// Its pipe is the serial line.
@@ -108,6 +110,7 @@ impl<M: Resident> Node<M> {
             birth,
             life: 0,
             conn: None,
+            peer: Peer::default(),
             module: None,
             on_line: false,
             open: false,

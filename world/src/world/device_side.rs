@@ -11,10 +11,7 @@ use crate::{
 };
 use core::time::Duration;
 use skytether_core::io::{self, Action, Cause, Input, Instant, Key, Machine, Reply, Step, StoreFailed};
-use skytether_simulator::broker::{
-    ConnId,
-    policy::{Peer, Policy},
-};
+use skytether_simulator::broker::{ConnId, policy::Policy};
 
 /// Steps that one input may take to `Idle`.
 const STEPS: u32 = 20_000;
@@ -285,13 +282,14 @@ impl<M: Resident, P: Policy> World<M, P> {
         }
         node.open = true;
         node.wire.opened();
+        let peer = node.peer.clone();
         let mut pipe = Pipe::new(Ends::Direct, Some(device));
         if let Some(cut) = node.cut.take() {
             pipe.seen = cut.seen;
             pipe.lane(cut.direction).cut_after(cut.after);
         }
         self.pipes.insert(conn, pipe);
-        self.broker.connect(now, conn, Peer::default());
+        self.broker.connect(now, conn, peer);
         self.note(|| format!("{device} pipe {conn} opens"));
         self.break_if_due(conn);
         self.drive(device, Input::Opened);

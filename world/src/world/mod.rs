@@ -25,7 +25,7 @@ use skytether_core::{
 use skytether_simulator::{
     broker::{
         Broker, Config, ConnId,
-        policy::{Outgoing, Policy, Target},
+        policy::{Outgoing, Peer, Policy, Target},
     },
     modem::{self, Modem},
 };
@@ -153,6 +153,14 @@ impl<M: Resident, P: Policy> World<M, P> {
             node.module = Some(Box::new(Module::new(modem, certificate)));
         }
         self.serve_module(device);
+    }
+
+    /// Says what the broker gets to know of a device's pipes from now on: TLS and the certificate that it shows, though the
+    /// bytes are plain here. A device with a modem shows the modem's.
+    pub fn secure(&mut self, device: usize, peer: Peer) {
+        if let Some(node) = self.nodes.get_mut(device) {
+            node.peer = peer;
+        }
     }
 
     /// A device's modem, to look at.

@@ -106,28 +106,21 @@ impl Plant {
     pub(crate) fn live(&mut self) {
         assert_eq!(self.world.breach_found(), None, "{}", self.world.diary().text());
         for (_, told) in self.world.take_told(PUMP) {
-            let event = match told {
-                Told::Event(event) => event,
-                Told::Done(tag, outcome) => {
-                    self.done.push((tag, outcome));
-                    continue;
-                }
-                _ => continue,
-            };
-            match &event {
-                device::Event::Cloud(Event::Desired(desired)) => {
-                    if let Some(value) = desired.desired.get("telemetryInterval").cloned() {
-                        let acks = vec![Ack::applied("telemetryInterval", desired.version, value)];
-                        self.command(&Command::Acknowledge { component: None, acks });
-                    }
-                }
-                device::Event::Cloud(Event::Method(call)) => {
-                    let known = call.name == "reboot";
-                    let call = call.clone();
-                    let answer = if known { call.answer(200, json!({"in": "PT5S"})) } else { call.unknown() };
-                    self.command(&answer);
-                }
-                _ => {}
+            if let Told::Done(tag, outcome) = told {
+                self.done.push((tag, outcome));
+                continue;
+            }
+            let Told::Event(event) = told else { continue };
+            if let device::Event::Cloud(Event::Desired(desired)) = &event
+                && let Some(value) = desired.desired.get("telemetryInterval").cloned()
+            {
+                let acks = vec![Ack::applied("telemetryInterval", desired.version, value)];
+                self.command(&Command::Acknowledge { component: None, acks });
+            }
+            if let device::Event::Cloud(Event::Method(call)) = &event {
+                let (known, call) = (call.name == "reboot", call.clone());
+                let answer = if known { call.answer(200, json!({"in": "PT5S"})) } else { call.unknown() };
+                self.command(&answer);
             }
             self.told.push(event);
         }
@@ -158,17 +151,13 @@ impl Plant {
 
     /// What the cloud said, in order; that of connections is left out.
     pub(crate) fn said(&self) -> impl Iterator<Item = &Event> {
-        self.told.iter().filter_map(|event| match event {
-            device::Event::Cloud(event) => Some(event),
-            _ => None,
-        })
+        self.told.iter().filter_map(|event| if let device::Event::Cloud(event) = event { Some(event) } else { None })
     }
 
     /// How connections ended, in order.
     pub(crate) fn ends(&self) -> Vec<Cause> {
-        let end = |event: &device::Event<Event>| match event {
-            device::Event::Down { cause, .. } => Some(*cause),
-            _ => None,
+        let end = |event: &device::Event<Event>| {
+            if let device::Event::Down { cause, .. } = event { Some(*cause) } else { None }
         };
         self.told.iter().filter_map(end).collect()
     }
@@ -188,10 +177,8 @@ impl Plant {
 
     /// All desired properties as the application was told them: version, whole or change, and what they are.
     pub(crate) fn desired(&self) -> Vec<(u64, bool, Value)> {
-        let desired = self.said().filter_map(|event| match event {
-            Event::Desired(desired) => Some(desired),
-            _ => None,
-        });
+        let desired =
+            self.said().filter_map(|event| if let Event::Desired(desired) = event { Some(desired) } else { None });
         desired.map(|desired| (desired.version, desired.full, Value::Object(desired.desired.clone()))).collect()
     }
 }

@@ -78,3 +78,16 @@ fn r_65_power_that_goes_while_the_assignment_is_stored_costs_one_registration_at
         assert_eq!(plant.cloud(|cloud, _, _| cloud.registration(NAME).unwrap().assignments), assignments);
     }
 }
+
+#[test]
+fn r_65_a_hub_is_not_dialled_before_its_assignment_is_safe() {
+    let mut plant = Plant::new(65, Keep::Tail, account(), pump());
+    plant.world.harm(Fault::StoreSlow { device: PUMP, delay: 5 * SECOND });
+    assert!(plant.world.run_to(60 * SECOND, |world| world.store(PUMP).unwrap().writes() > 0));
+    plant.run(2 * SECOND);
+    assert_eq!(plant.world.take_connects().len(), 1, "the service alone");
+    plant.world.harm(Fault::PowerCut { device: PUMP, down: SECOND, told: true });
+    plant.run_to_ready();
+    assert_eq!(plant.cloud(|cloud, _, _| cloud.registration(NAME).unwrap().assignments), 2);
+    assert_eq!(plant.world.take_connects().len(), 2, "the service again, then the hub");
+}

@@ -173,11 +173,6 @@ impl<X: RawMutex, M: Machine, const COMMANDS: usize, const EVENTS: usize> Channe
         self.with(|state| state.slots.take())
     }
 
-    /// Whether a command waits.
-    pub(crate) fn has_waiting(&self) -> bool {
-        self.with(|state| state.slots.has_waiting())
-    }
-
     /// Whether the machine has commands under way.
     pub(crate) fn has_accepted(&self) -> bool {
         self.with(|state| state.slots.has_accepted())

@@ -27,6 +27,17 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Desk<'a, X, M,
     }
 }
 
+/// What became of the oldest command that waited.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Offer {
+    /// The machine has taken it, or refused it for good.
+    Taken,
+    /// There was none. One that comes later wakes the driver.
+    Nothing,
+    /// The machine has no room; only something that happens to it makes some.
+    NoRoom,
+}
+
 /// What there is only one of.
 #[allow(clippy::struct_excessive_bools, reason = "each is about another part")]
 pub(crate) struct Engine<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> {
@@ -270,24 +281,24 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Engine<'a, X, 
         !self.carry(step, &mut Input::Tick)
     }
 
-    /// Offers the machine the oldest command that waits; false where there is none, or no room for it.
-    pub(crate) fn offer(&mut self) -> bool {
+    /// Offers the machine the oldest command that waits.
+    pub(crate) fn offer(&mut self) -> Offer {
         if !self.machine.wants_command() {
-            return false;
+            return Offer::NoRoom;
         }
         let Some((index, command)) = self.channels.take() else {
-            return false;
+            return Offer::Nothing;
         };
         match self.machine.command(self.now(), &command) {
             Ok(tag) => self.channels.accept(index, tag),
             // While others are under way, the end of one makes room; with none, waiting could not help.
             Err(Rejected::Full) if self.channels.has_accepted() => {
                 self.channels.put_back(index, command);
-                return false;
+                return Offer::NoRoom;
             }
             Err(why) => self.channels.reject(index, SendError::Rejected(why)),
         }
-        true
+        Offer::Taken
     }
 
     /// Begins the end: those who asked before come first, and whom there is no room for hears that the device is gone.
@@ -296,7 +307,7 @@ impl<'a, X: RawMutex, M: Machine, const C: usize, const E: usize> Engine<'a, X, 
             return;
         }
         self.closing = true;
-        while self.offer() {}
+        while self.offer() == Offer::Taken {}
         self.channels.close();
         self.machine.close(self.now());
         self.moved();

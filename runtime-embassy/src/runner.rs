@@ -3,7 +3,7 @@
 use crate::{
     channels::Channels,
     connector::Connector,
-    engine::Desk,
+    engine::{Desk, Offer},
     exchanges::exchanges,
     jobs::jobs,
     line::line,
@@ -154,13 +154,17 @@ async fn commands<X: RawMutex, M: Machine, const C: usize, const E: usize>(desk:
                 return Poll::Pending;
             }
             let mut offered = false;
-            while engine.offer() {
-                offered = true;
-            }
+            let ended = loop {
+                match engine.offer() {
+                    Offer::Taken => offered = true,
+                    ended @ (Offer::Nothing | Offer::NoRoom) => break ended,
+                }
+            };
+            // Not whether a command waits by now: another thread may have left one since, and that was not refused.
+            refused_at = (ended == Offer::NoRoom).then_some(engine.moves);
             if offered {
                 engine.feed(Input::Tick);
             }
-            refused_at = engine.channels.has_waiting().then_some(engine.moves);
             Poll::Pending
         })
     })

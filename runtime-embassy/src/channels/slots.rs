@@ -101,10 +101,6 @@ impl<C, A, const N: usize> Slots<C, A, N> {
         }
     }
 
-    pub(super) fn has_waiting(&self) -> bool {
-        self.all.iter().any(|slot| matches!(slot.stage, Stage::Waiting { .. }))
-    }
-
     pub(super) fn has_accepted(&self) -> bool {
         self.all.iter().any(|slot| matches!(slot.stage, Stage::Accepted { .. }))
     }

@@ -1,4 +1,4 @@
-//! Sends one message by TLS: `cargo run -p skytether-blocking --example tls -- HOST PORT CA.crt [CLIENT.crt CLIENT.key]`.
+//! Sends one message by TLS: `cargo run -p skytether-blocking --example tls_threads -- HOST PORT CA.crt [CLIENT.crt CLIENT.key]`.
 //! With a path behind the port (`443/mqtt`) it goes by WebSocket.
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 

@@ -1,4 +1,4 @@
-//! Talks to an ordinary MQTT broker: `cargo run -p skytether-blocking --example plain -- [HOST] [PORT]`, Enter ends it.
+//! Talks to an ordinary MQTT broker: `cargo run -p skytether-blocking --example plain_threads -- [HOST] [PORT]`, Enter ends it.
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 
 use skytether_blocking::{Options, seed, spawn};
